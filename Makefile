@@ -1,0 +1,63 @@
+# make build      the program, ./rbdfs
+# make check      everything that a change must pass; installs what it needs
+# make unit       the tests that need no Ceph and no mount, with the race detector
+# make demo       a mounted pool and a tour of it; make demo-stop ends it
+# make bench      rbdfs against what its user would otherwise pick, in one run
+# make lines      lines of Go and C per package, without and with tests
+# make clean
+
+# GO adds the build tag that the installed librbd needs. It finds it when it
+# runs, since "make check" may just have installed librbd.
+GO := tests/go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),devel)
+COMMIT := $(or $(shell git rev-parse HEAD 2>/dev/null),unknown)
+LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+# Packages with tests beside the code that need neither Ceph nor a mount.
+UNIT := ./rbdio ./rbdio/memrbd ./fs/... ./snapshots/... ./cmd/... ./tests/layers
+
+# Enough OSDs for an erasure-coded pool of 2+1 chunks.
+OSDS := 3
+TEST_TIMEOUT := 15m
+
+.PHONY: build check deps lint unit demo demo-stop bench lines clean
+
+build: deps
+	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o rbdfs ./cmd/rbdfs
+
+deps:
+	@tests/install-deps
+
+check: build lint unit
+	RBDFS_BIN=$(CURDIR)/rbdfs $(GO) run ./tests/cluster/cmd/cephdev run --osds $(OSDS) -- \
+		$(GO) test -timeout $(TEST_TIMEOUT) ./...
+
+lint: deps
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not as gofmt writes it:" $$files; exit 1; fi
+	$(GO) mod tidy -diff
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) -tags "$$(tests/ceph-tag)" ./...
+
+unit: deps
+	$(GO) test -race $(UNIT)
+
+demo: build
+	tests/demo/start
+
+demo-stop:
+	tests/demo/stop
+
+bench: build
+	$(GO) run ./tests/bench
+
+lines:
+	@for d in $$(git ls-files '*.go' '*.c' '*.h' | xargs -n1 dirname | sort -u); do \
+		printf '%-24s %6d %6d\n' $$d \
+			$$(cat $$(git ls-files "$$d/*.go" "$$d/*.c" "$$d/*.h" | grep -v '_test.go$$' | grep "^$$d/[^/]*$$") /dev/null | wc -l) \
+			$$(cat $$(git ls-files "$$d/*.go" "$$d/*.c" "$$d/*.h" | grep "^$$d/[^/]*$$") /dev/null | wc -l); \
+	done
+
+clean:
+	rm -f rbdfs

@@ -1,0 +1,49 @@
+// Package fs shows a block pool as a file system, over FUSE.
+//
+// # Structure
+//
+// A kernel request passes one method here and one call of rbdio:
+//
+//	rootNode     the mount's root: images by name (root.go, listing.go, root_clone.go)
+//	imageNode    an image's file: attributes, open (image.go, image_xattr.go)
+//	imageHandle  one open(2) of it: data (image_handle.go, image_holes.go)
+//	snapNode     what all nodes below .snap refuse (snap_base.go)
+//	snapRoot     .snap: images by name (snap_root.go)
+//	snapImageDir .snap/IMAGE: snapshots by name, and their verbs (snap_image.go)
+//	snapDir      .snap/IMAGE/SNAP (snap_dir.go)
+//	snapFile     .snap/IMAGE/SNAP/IMAGE: attributes, open (snap_file.go)
+//	snapHandle   one open(2) of it: data (snap_handle.go)
+//
+// A third frame lies between them: mount.call (interrupt.go), which runs the
+// call where it may block without keeping the kernel's interrupts from being
+// heard. What mounts and carries the requests is behind serve (serve.go); the
+// names of files are mapped in name.go, inode numbers made in identity.go.
+//
+// # Errors
+//
+// Errnos of the cluster become errnos of the kernel by one table, errno.go.
+// Those that are a matter of policy are chosen in the method, and stand in its
+// comment. ENOSYS is never answered: the kernel would stop asking.
+//
+// # Identity
+//
+// An image's node is known by the image's id, and its inode number made from it,
+// so both survive a rename and a remount; a snapshot's from its own id, too. A handle holds the rbdio.File that it
+// was opened with: after the cluster has cut this client off, old handles fail
+// for good, and new ones get another File on a fresh connection.
+//
+// # Locking
+//
+// Nodes have no locks of their own. identities.mu and listing.mu guard small maps
+// and are taken last, each alone. No lock is held across a call to rbdio, nor
+// while the kernel is notified.
+//
+// # What the kernel caches
+//
+// Names and attributes for 0.9 s (the constant fresh), so that another host's
+// changes show within a second; a missing name is never cached. Attributes and data
+// of a snapshot's file never change, and are kept for long; its name is not. Data stays in
+// the page cache while a file is open, and is dropped at each open and when the
+// size or the time of the last write changed: close-to-open. Writes go through at
+// once; there is no write-back in the kernel.
+package fs

@@ -1,0 +1,90 @@
+package fs
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"log/slog"
+	"sync"
+	"syscall"
+
+	"rbdfs/rbdio"
+)
+
+// rootIno is the root's inode number, and firstIno the first that a file can
+// have: those below are kept for directories.
+const (
+	rootIno  = 1
+	firstIno = 1 << 16
+)
+
+// identities gives files their inode numbers: a function of the pool, the image
+// id and the snapshot id alone, the same on every host and after a remount. It
+// remembers the numbers that it gave, so that two files never share one.
+type identities struct {
+	key string // rbdio.Pool.Key
+
+	mu     sync.Mutex // guards the maps
+	byIno  map[uint64]string
+	names  map[string]string // the last known file name, by image id, for the log
+	hidden map[string]bool   // images left out, by id: said once
+}
+
+// inode returns the inode number of an image, or of one of its snapshots. Should
+// two files ever hash alike, the second cannot be used through this mount: EIO.
+func (t *identities) inode(imageID, snapID string) (uint64, error) {
+	key := imageID + "@" + snapID
+	ino := hashInode(t.key + "\x00" + key)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byIno == nil {
+		t.byIno = make(map[uint64]string)
+	}
+	if other, ok := t.byIno[ino]; ok && other != key {
+		return 0, rbdio.Errorf(syscall.EIO, "number the inode of image %s: image %s has the same hash", imageID, other)
+	}
+	t.byIno[ino] = key
+	return ino, nil
+}
+
+// hashInode maps a key to an inode number of at least firstIno.
+func hashInode(key string) uint64 {
+	sum := sha256.Sum256([]byte(key))
+	ino := binary.LittleEndian.Uint64(sum[:]) >> 1 // positive for programs that sign it
+	if ino < firstIno {
+		ino += firstIno
+	}
+	return ino
+}
+
+// called remembers an image's file name.
+func (t *identities) called(imageID, name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.names == nil {
+		t.names = make(map[string]string)
+	}
+	t.names[imageID] = name
+}
+
+// name returns an image's last known file name, or its id.
+func (t *identities) name(imageID string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if name, ok := t.names[imageID]; ok {
+		return name
+	}
+	return "image " + imageID
+}
+
+// logHidden says once of an image that its name is too long for a file.
+func (t *identities) logHidden(log *slog.Logger, e rbdio.Entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.hidden == nil {
+		t.hidden = make(map[string]bool)
+	}
+	if !t.hidden[e.ID] {
+		t.hidden[e.ID] = true
+		log.Warn("an image is left out: its name is too long for a file; rename it with the rbd command", "image", e.Name, "id", e.ID)
+	}
+}

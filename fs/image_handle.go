@@ -1,0 +1,105 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"rbdfs/rbdio"
+)
+
+// imageHandle is one open(2) of an image's file.
+//
+// Not there: Getattr, Setattr (the node answers them), Ioctl.
+type imageHandle struct {
+	*mount
+	file  *rbdio.File
+	write bool
+}
+
+var (
+	_ fusefs.FileReader    = (*imageHandle)(nil)
+	_ fusefs.FileWriter    = (*imageHandle)(nil)
+	_ fusefs.FileFlusher   = (*imageHandle)(nil)
+	_ fusefs.FileFsyncer   = (*imageHandle)(nil)
+	_ fusefs.FileReleaser  = (*imageHandle)(nil)
+	_ fusefs.FileLseeker   = (*imageHandle)(nil)
+	_ fusefs.FileAllocater = (*imageHandle)(nil)
+)
+
+func (h *imageHandle) name() string { return h.ids.name(h.file.ID()) }
+
+// Read answers read(2): all bytes up to the file's end, or EIO.
+func (h *imageHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
+	buf := h.bufs.get(len(dest))
+	n := 0
+	errno := h.call(ctx, h.name(), func() (err error) {
+		n, err = h.file.ReadAt(*buf, uint64(off))
+		return err
+	})
+	if errno == syscall.EINTR {
+		return nil, errno // librbd still writes to the buffer
+	}
+	if errno != 0 {
+		h.bufs.put(buf)
+		return nil, errno
+	}
+	return &readResult{buf: buf, n: n, pool: &h.bufs}, 0
+}
+
+// readResult hands a buffer of the pool to go-fuse.
+type readResult struct {
+	buf  *[]byte
+	n    int
+	pool *bufferPool
+}
+
+// Bytes returns what was read.
+func (r *readResult) Bytes([]byte) ([]byte, fuse.Status) { return (*r.buf)[:r.n], fuse.OK }
+
+// Size returns how many bytes were read.
+func (r *readResult) Size() int { return r.n }
+
+// Done takes the buffer back, after the reply was written.
+func (r *readResult) Done() { r.pool.put(r.buf) }
+
+// Write answers write(2): all bytes, or an error. EFBIG past RBD's limit,
+// ENOSPC, EDQUOT on a pool quota, EIO.
+func (h *imageHandle) Write(ctx context.Context, data []byte, off int64) (uint32, syscall.Errno) {
+	buf := h.bufs.get(len(data))
+	copy(*buf, data)
+	errno := h.call(ctx, h.name(), func() error {
+		return h.file.WriteAt(*buf, uint64(off))
+	})
+	if errno != syscall.EINTR {
+		h.bufs.put(buf)
+	}
+	if errno != 0 {
+		return 0, errno
+	}
+	return uint32(len(data)), 0
+}
+
+// Flush answers close(2): what was written is on the OSDs, and errors show. EIO.
+func (h *imageHandle) Flush(ctx context.Context) syscall.Errno {
+	if !h.write {
+		return 0
+	}
+	return h.call(ctx, h.name(), h.file.Flush)
+}
+
+// Fsync answers fsync(2), fdatasync(2) and the write(2) of an O_SYNC or O_DSYNC
+// file: what was written is on the OSDs. EIO.
+func (h *imageHandle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
+	return h.call(ctx, h.name(), h.file.Fsync)
+}
+
+// Release ends the handle after the last close(2); nobody sees its error.
+func (h *imageHandle) Release(ctx context.Context) syscall.Errno {
+	if h.write {
+		h.ahead.forget() // while the file is open, it is asked itself
+	}
+	return h.errno(h.files.Release(h.file, h.write), h.name())
+}

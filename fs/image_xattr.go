@@ -1,0 +1,173 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"rbdfs/rbdio"
+)
+
+// Extended attributes: what the image is, read-only, and its metadata.
+const (
+	xattrPrefix     = "user.rbd."
+	xattrMetaPrefix = xattrPrefix + "meta."
+)
+
+// xattrValues are the read-only attributes, by name behind xattrPrefix. One
+// that an image has none of is left out: getxattr answers ENODATA.
+func xattrValues(id string, d rbdio.Details) map[string]string {
+	values := map[string]string{
+		"id":                id,
+		"features":          strings.Join(d.Features, ","),
+		"object_size":       strconv.FormatUint(d.ObjectSize, 10),
+		"stripe_unit":       strconv.FormatUint(d.StripeUnit, 10),
+		"stripe_count":      strconv.FormatUint(d.StripeCount, 10),
+		"block_name_prefix": d.BlockNamePrefix,
+		"data_pool":         d.DataPool,
+		"parent":            d.Parent,
+		"flags":             strings.Join(d.Flags, ","),
+		"watchers":          strings.Join(d.Watchers, ","),
+	}
+	for name, value := range values {
+		if value == "" {
+			delete(values, name)
+		}
+	}
+	return values
+}
+
+// Getxattr answers getxattr(2). ENODATA for a name that the image does not have.
+func (n *imageNode) Getxattr(ctx context.Context, name string, dest []byte) (uint32, syscall.Errno) {
+	if !strings.HasPrefix(name, xattrPrefix) {
+		return 0, syscall.ENODATA
+	}
+	var value string
+	errno := n.call(ctx, n.name(), func() (err error) {
+		value, err = n.xattr(name)
+		return gone(err)
+	})
+	if errno != 0 {
+		return 0, errno
+	}
+	return copyOut(dest, value)
+}
+
+// xattr returns the value of one extended attribute.
+func (n *imageNode) xattr(name string) (string, error) {
+	var values map[string]string
+	var key string
+	if meta, ok := strings.CutPrefix(name, xattrMetaPrefix); ok {
+		metadata, err := n.pool.Metadata(n.id)
+		if err != nil {
+			return "", err
+		}
+		values, key = metadata, meta
+	} else {
+		details, err := n.pool.Describe(n.id)
+		if err != nil {
+			return "", err
+		}
+		values, key = xattrValues(n.id, details), strings.TrimPrefix(name, xattrPrefix)
+	}
+	value, ok := values[key]
+	if !ok {
+		return "", rbdio.Errorf(syscall.ENODATA, "get %s", name)
+	}
+	return value, nil
+}
+
+// Listxattr answers listxattr(2).
+func (n *imageNode) Listxattr(ctx context.Context, dest []byte) (uint32, syscall.Errno) {
+	var list strings.Builder
+	errno := n.call(ctx, n.name(), func() error {
+		details, err := n.pool.Describe(n.id)
+		if err != nil {
+			return gone(err)
+		}
+		metadata, err := n.pool.Metadata(n.id)
+		if err != nil {
+			return gone(err)
+		}
+		for name := range xattrValues(n.id, details) {
+			list.WriteString(xattrPrefix + name + "\x00")
+		}
+		for key := range metadata {
+			list.WriteString(xattrMetaPrefix + key + "\x00")
+		}
+		return nil
+	})
+	if errno != 0 {
+		return 0, errno
+	}
+	return copyOut(dest, list.String())
+}
+
+// Setxattr answers setxattr(2): it sets image metadata. EPERM for the read-only
+// attributes, EOPNOTSUPP for names outside user.rbd, EEXIST and ENODATA by flags,
+// EINVAL for a value with a NUL byte, which rbd_metadata_set would end at.
+func (n *imageNode) Setxattr(ctx context.Context, name string, data []byte, flags uint32) syscall.Errno {
+	key, errno := metaKey(name)
+	if errno != 0 {
+		return errno
+	}
+	value := string(data)
+	if strings.Contains(value, "\x00") {
+		return syscall.EINVAL
+	}
+	return n.call(ctx, n.name(), func() error {
+		if flags != 0 {
+			_, err := n.xattr(name)
+			missing := errors.Is(err, syscall.ENODATA)
+			switch {
+			case err != nil && !missing:
+				return gone(err)
+			case flags&unix.XATTR_CREATE != 0 && !missing:
+				return rbdio.Errorf(syscall.EEXIST, "create %s", name)
+			case flags&unix.XATTR_REPLACE != 0 && missing:
+				return rbdio.Errorf(syscall.ENODATA, "replace %s", name)
+			}
+		}
+		return gone(n.pool.SetMetadata(n.id, key, value))
+	})
+}
+
+// Removexattr answers removexattr(2) for image metadata; the errors are
+// Setxattr's, and ENODATA.
+func (n *imageNode) Removexattr(ctx context.Context, name string) syscall.Errno {
+	key, errno := metaKey(name)
+	if errno != 0 {
+		return errno
+	}
+	return n.call(ctx, n.name(), func() error {
+		if _, err := n.xattr(name); err != nil {
+			return gone(err)
+		}
+		return gone(n.pool.RemoveMetadata(n.id, key))
+	})
+}
+
+// metaKey returns the metadata key of an attribute that can be changed.
+func metaKey(name string) (string, syscall.Errno) {
+	key, ok := strings.CutPrefix(name, xattrMetaPrefix)
+	switch {
+	case ok && key != "" && !strings.HasPrefix(key, "rbdfs."):
+		return key, 0
+	case strings.HasPrefix(name, xattrPrefix):
+		return "", syscall.EPERM
+	}
+	return "", syscall.EOPNOTSUPP
+}
+
+// copyOut answers a request for a value: its size for an empty buffer, ERANGE
+// for one that is too small.
+func copyOut(dest []byte, value string) (uint32, syscall.Errno) {
+	if len(dest) > 0 && len(dest) < len(value) {
+		return uint32(len(value)), syscall.ERANGE
+	}
+	return uint32(copy(dest, value) + max(0, len(value)-len(dest))), 0
+}

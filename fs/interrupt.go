@@ -1,0 +1,81 @@
+package fs
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+)
+
+// A request that was interrupted is given up only when it is old and a signal
+// that its process would act on is waiting. Go programs get SIGURG all the time,
+// and an answer of EINTR to each would be a spurious read error.
+const (
+	giveUpAge   = 3 * time.Second
+	giveUpCheck = time.Second
+)
+
+// call runs fn, which blocks in the cluster, for one kernel request, and returns
+// the errno of its result. EINTR means that fn goes on in the background: what
+// fn refers to must not be used for anything else.
+func (m *mount) call(ctx context.Context, name string, fn func() error) syscall.Errno {
+	done := make(chan error, 1)
+	go func() { done <- fn() }()
+	start := time.Now()
+	select {
+	case err := <-done:
+		return m.errno(err, name)
+	case <-ctx.Done():
+	}
+	for wait := giveUpAge - time.Since(start); ; wait = giveUpCheck {
+		select {
+		case err := <-done:
+			return m.errno(err, name)
+		case <-time.After(wait):
+			if signalWaits(ctx) {
+				m.log.Warn("gave up a request: its process has a signal waiting and the cluster does not answer", "image", name, "age", time.Since(start))
+				return syscall.EINTR
+			}
+		}
+	}
+}
+
+// harmless are signals that no read or write ends for: by default they are
+// ignored, or the Go runtime sends them to itself.
+const harmless = 1<<(syscall.SIGURG-1) | 1<<(syscall.SIGCHLD-1) | 1<<(syscall.SIGWINCH-1) | 1<<(syscall.SIGCONT-1)
+
+// signalWaits tells whether the request's thread has a signal pending that it
+// does not ignore.
+func signalWaits(ctx context.Context) bool {
+	caller, ok := fuse.FromContext(ctx)
+	if !ok || caller.Pid == 0 { // another PID namespace: believe the kernel
+		return true
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", caller.Pid))
+	if err != nil {
+		return true // it is gone
+	}
+	masks := signalMasks(string(text))
+	pending := (masks["SigPnd"] | masks["ShdPnd"]) &^ masks["SigIgn"]
+	return pending&^harmless != 0
+}
+
+// signalMasks reads the Sig lines of proc_pid_status(5).
+func signalMasks(status string) map[string]uint64 {
+	masks := make(map[string]uint64)
+	for line := range strings.Lines(status) {
+		name, value, ok := strings.Cut(line, ":")
+		if !ok || !strings.Contains(name, "Sig") && name != "ShdPnd" {
+			continue
+		}
+		if mask, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64); err == nil {
+			masks[name] = mask
+		}
+	}
+	return masks
+}

@@ -1,0 +1,184 @@
+package fs
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+)
+
+// transport is what carries the kernel's requests to the nodes: go-fuse's
+// server. It is the one place to put another request loop.
+type transport interface {
+	// Wait returns when the file system is unmounted.
+	Wait()
+}
+
+// serve mounts and serves the node tree of m.
+func serve(m *mount) (transport, error) {
+	root := &rootNode{mount: m}
+	o := options(m)
+	server, err := fuse.NewServer(&syncWrites{fusefs.NewNodeFS(root, o)}, m.conf.Dir, &o.MountOptions)
+	if err == nil {
+		go server.Serve()
+		err = server.WaitMount()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("mount %s: %w", m.conf.Dir, err)
+	}
+	// Linux 6.6 brought this capability, and the dropping of cached pages.
+	m.directWrites.Store(server.KernelSettings().Flags64()&fuse.CAP_DIRECT_IO_ALLOW_MMAP != 0)
+	return server, nil
+}
+
+// syncWrites answers a write(2) of a file opened with O_SYNC or O_DSYNC, or one
+// with RWF_DSYNC, after an fsync. The kernel sends that itself for a cached file,
+// but not for one that is open past the cache (fs/fuse/file.c:
+// fuse_direct_write_iter); it gives the flags with each write, which go-fuse's
+// nodes do not see.
+type syncWrites struct{ fuse.RawFileSystem }
+
+// Write answers write(2).
+func (s *syncWrites) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fuse.Status) {
+	n, status := s.RawFileSystem.Write(cancel, in, data)
+	return n, s.synced(cancel, in, status)
+}
+
+// Writev answers write(2) of data in several pieces.
+func (s *syncWrites) Writev(cancel <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uint32, fuse.Status) {
+	n, status := s.RawFileSystem.Writev(cancel, in, data)
+	return n, s.synced(cancel, in, status)
+}
+
+// synced flushes after a write that asks for it and went well.
+func (s *syncWrites) synced(cancel <-chan struct{}, in *fuse.WriteIn, status fuse.Status) fuse.Status {
+	if status != fuse.OK || in.Flags&(syscall.O_SYNC|syscall.O_DSYNC) == 0 {
+		return status
+	}
+	return s.Fsync(cancel, &fuse.FsyncIn{InHeader: in.InHeader, Fh: in.Fh})
+}
+
+// Kernel capabilities that go-fuse does not ask for by itself.
+const extraCapabilities = fuse.CAP_ASYNC_DIO | // a large O_DIRECT request goes out in parallel pieces
+	fuse.CAP_DIRECT_IO_ALLOW_MMAP | // mmap of a file opened with O_DIRECT
+	fuse.CAP_HANDLE_KILLPRIV_V2 // no getxattr of security.capability before each write: setuid bits are never kept
+
+// options are go-fuse's, each with its reason.
+func options(m *mount) *fusefs.Options {
+	timeout := fresh
+	var never time.Duration
+	logger := slog.NewLogLogger(m.log.Handler(), slog.LevelDebug)
+	o := &fusefs.Options{
+		EntryTimeout:    &timeout,
+		AttrTimeout:     &timeout,
+		NegativeTimeout: &never, // a new image shows at once
+		NullPermissions: true,   // mode 0 is a mode
+		RootStableAttr:  &fusefs.StableAttr{Ino: rootIno},
+		Logger:          logger,
+		MountOptions: fuse.MountOptions{
+			AllowOther:           m.conf.AllowOther,
+			FsName:               "rbd:" + m.conf.Source,
+			Name:                 "rbdfs",
+			MaxWrite:             1 << 20, // the kernel's usual limit; go-fuse's default is 128 KiB
+			MaxBackground:        64,      // read-ahead and O_DIRECT requests in flight; go-fuse's default is 12
+			DisableReadDirPlus:   true,    // ls alone asks for names; rootNode fetches attributes ahead for ls -l
+			DirectMount:          os.Geteuid() == 0,
+			DirectMountFlags:     syscall.MS_NOSUID | syscall.MS_NODEV,
+			Options:              []string{"default_permissions"},
+			ExtraCapabilities:    extraCapabilities,
+			IgnoreSecurityLabels: true, // every listing asks for them; images have none
+			Debug:                m.conf.Debug,
+			Logger:               logger,
+			PanicHandler:         m.panicked,
+		},
+	}
+	if m.conf.ReadOnly {
+		o.DirectMountFlags |= syscall.MS_RDONLY
+		if !o.DirectMount {
+			o.MountOptions.Options = append(o.MountOptions.Options, "ro")
+		}
+	}
+	return o
+}
+
+// panicked answers a request whose handler panicked: this one fails, and the
+// other files stay served.
+func (m *mount) panicked(reason any) fuse.Status {
+	m.log.Error("a bug in rbdfs: a request panicked; please report this", "panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
+	return fuse.EIO
+}
+
+// readAheadKiB is the read-ahead of the mount, in KiB. The kernel caps what FUSE
+// asks for at 128; as root it can be raised through sysfs. Measured with dd,
+// buffered: 264 MB/s before, 700 MB/s after.
+const readAheadKiB = 4096
+
+// raiseReadAhead raises the read-ahead of the mount at dir, where that is
+// allowed. It finds the device in mountinfo, since a stat of its own mount can
+// deadlock a FUSE server.
+func raiseReadAhead(dir string, logger *slog.Logger) {
+	dev, err := deviceOf(dir)
+	if err == nil {
+		path := filepath.Join("/sys/class/bdi", dev, "read_ahead_kb")
+		err = os.WriteFile(path, fmt.Append(nil, readAheadKiB), 0)
+	}
+	if err != nil {
+		logger.Debug("the kernel's read-ahead stays at its default", "error", err)
+	}
+}
+
+// deviceOf returns the major:minor of the newest mount at dir.
+func deviceOf(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return "", err
+	}
+	dev := ""
+	for line := range strings.Lines(string(text)) {
+		// proc_pid_mountinfo(5): id, parent, major:minor, root, mount point, ...
+		if f := strings.Fields(line); len(f) > 4 && unescapeMount(f[4]) == dir {
+			dev = f[2]
+		}
+	}
+	if dev == "" {
+		return "", fmt.Errorf("%s is not in mountinfo", dir)
+	}
+	return dev, nil
+}
+
+// unescapeMount undoes the octal escapes of proc_pid_mountinfo(5).
+var unescapeMount = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace
+
+// unmount takes the mount at dir out of the tree: as root by umount2(2), else by
+// fusermount3.
+func unmount(dir string, flags int) error {
+	err := syscall.Unmount(dir, flags)
+	if !errors.Is(err, syscall.EPERM) {
+		return err
+	}
+	args := []string{"-u", dir}
+	if flags&syscall.MNT_DETACH != 0 {
+		args = []string{"-u", "-z", dir}
+	}
+	out, err := exec.Command("fusermount3", args...).CombinedOutput()
+	if err != nil && strings.Contains(string(out), "busy") {
+		return syscall.EBUSY
+	}
+	if err != nil {
+		return fmt.Errorf("fusermount3: %s", strings.TrimSpace(string(out)))
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"rbdfs/rbdio"
+)
+
+// snapDir is .snap/IMAGE/SNAP: it holds the image's file as it was.
+//
+// Not there: all that would change it (EROFS).
+type snapDir struct {
+	snapNode
+	id   string // the image's
+	snap uint64
+	ino  uint64
+}
+
+var (
+	_ fusefs.NodeGetattrer = (*snapDir)(nil)
+	_ fusefs.NodeLookuper  = (*snapDir)(nil)
+	_ fusefs.NodeReaddirer = (*snapDir)(nil)
+)
+
+// Getattr answers stat(2): all times are the snapshot's. ESTALE when it is gone.
+func (n *snapDir) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	changed := make(chan time.Time, 1) // a request that is given up leaves it
+	errno := n.call(ctx, n.ids.name(n.id), func() error {
+		s, _, err := n.snaps.Get(n.id, n.snap)
+		changed <- s.Time
+		return gone(err)
+	})
+	if errno == 0 {
+		n.snapDirAttr(n.ino, <-changed, &out.Attr)
+	}
+	return errno
+}
+
+// Lookup answers path resolution of the image's name, the only one; ENOENT.
+func (n *snapDir) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	if name != n.ids.name(n.id) {
+		return nil, syscall.ENOENT
+	}
+	ino, err := n.snapInode(n.id, n.snap, "")
+	if err != nil {
+		return nil, n.errno(err, name)
+	}
+	node := &snapFile{snapNode: snapNode{mount: n.mount, refusal: syscall.EROFS}, id: n.id, snap: n.snap, ino: ino}
+	info, errno := node.stat(ctx)
+	if errno == syscall.ESTALE {
+		errno = syscall.ENOENT
+	}
+	if errno != 0 {
+		return nil, errno
+	}
+	n.snapFileAttr(ino, info, &out.Attr)
+	out.SetEntryTimeout(fresh)
+	out.SetAttrTimeout(immutable)
+	return n.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFREG, Ino: ino}), 0
+}
+
+// snapFileAttr fills out with the attributes of a snapshot's file.
+func (m *mount) snapFileAttr(ino uint64, info rbdio.Info, out *fuse.Attr) {
+	m.fileAttr(ino, info, out)
+	out.Mode &^= noWrite
+}
+
+// Readdir answers getdents(2): the image's file.
+func (n *snapDir) Readdir(context.Context) (fusefs.DirStream, syscall.Errno) {
+	name := n.ids.name(n.id)
+	ino, err := n.snapInode(n.id, n.snap, "")
+	if err != nil {
+		return nil, n.errno(err, name)
+	}
+	return fusefs.NewListDirStream([]fuse.DirEntry{{Name: name, Ino: ino, Mode: syscall.S_IFREG}}), 0
+}

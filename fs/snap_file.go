@@ -1,0 +1,82 @@
+package fs
+
+import (
+	"context"
+	"sync/atomic"
+	"syscall"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"rbdfs/rbdio"
+	"rbdfs/snapshots"
+)
+
+// snapFile is .snap/IMAGE/SNAP/IMAGE: the image as it was. The kernel may keep
+// its data and its attributes for long.
+//
+// Not there: all that would change it (EROFS), locks (the kernel's), Ioctl.
+type snapFile struct {
+	snapNode
+	id   string // the image's
+	snap uint64
+	ino  uint64
+}
+
+var (
+	_ fusefs.NodeGetattrer = (*snapFile)(nil)
+	_ fusefs.NodeOpener    = (*snapFile)(nil)
+)
+
+// Getattr answers stat(2) and fstat(2); ESTALE when the snapshot is gone.
+func (n *snapFile) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	info, errno := n.stat(ctx)
+	if errno == 0 {
+		n.snapFileAttr(n.ino, info, &out.Attr)
+		out.SetTimeout(immutable)
+	}
+	return errno
+}
+
+// stat returns what the snapshot's header says; ESTALE.
+func (n *snapFile) stat(ctx context.Context) (rbdio.Info, syscall.Errno) {
+	got := make(chan rbdio.Info, 1) // a request that is given up leaves it
+	errno := n.call(ctx, n.ids.name(n.id), func() error {
+		info, err := n.snaps.Stat(n.id, n.snap)
+		got <- info
+		return gone(err)
+	})
+	if errno != 0 {
+		return rbdio.Info{}, errno
+	}
+	return <-got, 0
+}
+
+// Open answers open(2); EROFS for writing, ESTALE when the snapshot is gone.
+func (n *snapFile) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint32, syscall.Errno) {
+	if flags&syscall.O_ACCMODE != syscall.O_RDONLY || flags&syscall.O_TRUNC != 0 {
+		return nil, 0, syscall.EROFS
+	}
+	h := &snapHandle{mount: n.mount}
+	opened := make(chan *snapshots.File, 1)
+	var met atomic.Bool // whoever comes last releases a file that nobody waits for
+	errno := n.call(ctx, n.ids.name(n.id), func() error {
+		f, err := n.snaps.Open(n.id, n.snap)
+		if err != nil {
+			return gone(err)
+		}
+		opened <- f
+		if met.Swap(true) {
+			n.snaps.Release(f)
+		}
+		return nil
+	})
+	if errno == syscall.EINTR && met.Swap(true) {
+		go n.snaps.Release(<-opened)
+	}
+	if errno != 0 {
+		return nil, 0, errno
+	}
+	h.file = <-opened
+	return h, openFlags(flags, false) | fuse.FOPEN_KEEP_CACHE, 0
+}

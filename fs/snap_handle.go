@@ -1,0 +1,84 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"rbdfs/snapshots"
+)
+
+// snapHandle is one open(2) of a snapshot's file.
+//
+// Not there: Write, Allocate (the kernel answers EBADF, as it is open for
+// reading), Flush, Fsync (there is nothing to flush).
+type snapHandle struct {
+	*mount
+	file *snapshots.File
+}
+
+var (
+	_ fusefs.FileReader   = (*snapHandle)(nil)
+	_ fusefs.FileLseeker  = (*snapHandle)(nil)
+	_ fusefs.FileFlusher  = (*snapHandle)(nil)
+	_ fusefs.FileFsyncer  = (*snapHandle)(nil)
+	_ fusefs.FileReleaser = (*snapHandle)(nil)
+)
+
+func (h *snapHandle) name() string { return h.ids.name(h.file.ImageID()) }
+
+// Read answers read(2): all bytes up to the file's end, EIO, or ESTALE when the
+// snapshot was removed.
+func (h *snapHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
+	buf := h.bufs.get(len(dest))
+	n := 0
+	errno := h.call(ctx, h.name(), func() (err error) {
+		n, err = h.file.ReadAt(*buf, uint64(off))
+		return err
+	})
+	if errno == syscall.EINTR {
+		return nil, errno // librbd still writes to the buffer
+	}
+	if errno != 0 {
+		h.bufs.put(buf)
+		return nil, errno
+	}
+	return &readResult{buf: buf, n: n, pool: &h.bufs}, 0
+}
+
+// Lseek answers lseek(2) with SEEK_DATA and SEEK_HOLE; the kernel answers the
+// others. ENXIO behind the last data, or past the end.
+func (h *snapHandle) Lseek(ctx context.Context, off uint64, whence uint32) (uint64, syscall.Errno) {
+	seek := h.file.SeekData
+	switch whence {
+	case unix.SEEK_DATA:
+	case unix.SEEK_HOLE:
+		seek = h.file.SeekHole
+	default:
+		return 0, syscall.EINVAL
+	}
+	var pos uint64
+	errno := h.call(ctx, h.name(), func() (err error) {
+		pos, err = seek(off)
+		return err
+	})
+	if errno != 0 {
+		return 0, errno // pos may still be written to
+	}
+	return pos, 0
+}
+
+// Flush answers close(2).
+func (h *snapHandle) Flush(context.Context) syscall.Errno { return 0 }
+
+// Fsync answers fsync(2).
+func (h *snapHandle) Fsync(context.Context, uint32) syscall.Errno { return 0 }
+
+// Release ends the handle after the last close(2).
+func (h *snapHandle) Release(context.Context) syscall.Errno {
+	h.snaps.Release(h.file)
+	return 0
+}

@@ -1,0 +1,36 @@
+// Package rbdio is what a file system needs from a block pool.
+//
+// # Structure
+//
+// Pool, and the small interfaces that it is made of, stand for an RBD pool:
+// Directory for names, Headers for attributes, Trash for removal, Opener for
+// images, Snapshots for those. ReadImage and Image are an open image; a snapshot
+// hands out only a ReadImage, so that writing to one does not compile. rbdio/librbd implements
+// them on Ceph, rbdio/memrbd in memory for unit tests. Limit wraps a Pool to
+// bound the calls that are in it at once.
+//
+// Files is the table of the images that a mount has open, and File one of them,
+// shared by all of its users. A File owns what librbd does not know: the logical
+// size while the image is grown ahead of writes (file_size.go), the extents
+// (file_holes.go), the time of the last write (file_io.go, file_attr.go). The
+// purger deletes the data of removed images in the background.
+//
+// # Units
+//
+// Offsets, lengths and sizes are in bytes; ranges are half-open, [off, off+len).
+// fileOff is an offset in an image as a file, objectOff in a RADOS object.
+//
+// # Errors
+//
+// Every error of a Pool or an Image is an *Error with the errno that librbd or
+// librados gave. errors.Is compares it with a syscall.Errno.
+//
+// # Locking
+//
+// Files.mu comes before File.mu, since dropping the last reference looks at both.
+// Neither is held across a call to a Pool or an Image, which may block for as
+// long as the cluster is away: a flag (File.switching, File.resizing, File.keeping) keeps
+// others out meanwhile, and the condition File.changed tells them to look again.
+// Reads and writes overlap each other; a resize waits for the writes in flight
+// and holds new ones back; an image is closed when its last call has returned.
+package rbdio

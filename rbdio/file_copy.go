@@ -1,0 +1,56 @@
+package rbdio
+
+// copyChunk is the most that one step of a copy holds in memory, in bytes.
+const copyChunk = 4 << 20
+
+// CopyRange copies length bytes at fileOff in f to dstOff in dst, holes as
+// holes, and returns how many it copied: less than length at the end of f, or
+// before an error. The ranges must not overlap in one file.
+func (f *File) CopyRange(fileOff uint64, dst *File, dstOff, length uint64) (uint64, error) {
+	length = clip(fileOff, length, f.Size())
+	var buf []byte
+	done := uint64(0)
+	for done < length {
+		from, to := fileOff+done, dstOff+done
+		e, data, err := f.extentAt(from, fileOff+length)
+		if err != nil {
+			return done, err
+		}
+		n := clip(from, e.Len, f.Size())
+		if n == 0 {
+			break // it was made shorter meanwhile
+		}
+		if data {
+			n = min(n, copyChunk-to%copyChunk) // whole objects, where they are aligned
+			if buf == nil {
+				buf = make([]byte, min(copyChunk, length))
+			}
+			n, err = f.copyData(from, dst, to, buf[:n])
+		} else {
+			err = dst.copyHole(to, n)
+		}
+		if err != nil {
+			return done, err
+		}
+		done += n
+	}
+	return done, nil
+}
+
+// copyData copies len(buf) bytes by way of buf, or as many as f has, and returns
+// how many.
+func (f *File) copyData(fileOff uint64, dst *File, dstOff uint64, buf []byte) (uint64, error) {
+	n, err := f.ReadAt(buf, fileOff)
+	if err != nil {
+		return 0, err
+	}
+	return uint64(n), dst.WriteAt(buf[:n], dstOff)
+}
+
+// copyHole makes a range of the destination read as zeros, and reach as far.
+func (dst *File) copyHole(dstOff, length uint64) error {
+	if err := dst.Zero(dstOff, length); err != nil {
+		return err
+	}
+	return dst.Extend(dstOff + length)
+}

@@ -1,0 +1,46 @@
+package rbdio
+
+// Still runs do while the image holds still: all that was written is on the OSDs,
+// the image has the file's size, and writes wait until do returns. So a snapshot
+// that do takes has every write that was over before, and none by half.
+func (f *File) Still(do func() error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.lease == nil || f.lease.rw == nil {
+		f.mu.Unlock()
+		defer f.mu.Lock()
+		return do()
+	}
+	l, err := f.useLocked()
+	if err != nil {
+		return err
+	}
+	f.quietLocked()
+	defer f.resumeLocked()
+	size, physical := f.size, f.physical
+	f.mu.Unlock()
+	now, err := stillImage(l.rw, size, physical)
+	if err == nil {
+		err = do()
+	}
+	f.mu.Lock()
+	f.doneLocked(l, err)
+	if now != physical {
+		f.size, f.physical, f.step = now, now, 0
+		f.holes.forget()
+	}
+	return err
+}
+
+// stillImage flushes an image that nobody writes to here, and cuts what it grew
+// ahead of its file. It returns the size that the image then has.
+func stillImage(img Image, size, physical uint64) (now uint64, err error) {
+	if err := img.Flush(); err != nil || size == physical {
+		return physical, err
+	}
+	now, err = settleImage(img, size, physical)
+	if err != nil {
+		return physical, err
+	}
+	return now, nil
+}

@@ -1,0 +1,311 @@
+package rbdio
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Files is the table of the images that are open through one mount, and the
+// operations on names that must know which images are open.
+type Files struct {
+	pool      Pool
+	log       *slog.Logger
+	purger    *purger
+	keep      time.Duration // how long a removed image stays in the trash
+	noExtents bool
+	name      func(id string) string
+
+	// mu guards what follows, and each File's refs and removed. It is taken before
+	// a File's mu, and never held across a call to the pool.
+	mu     sync.Mutex
+	open   map[string]*File   // by image id
+	all    map[*File]struct{} // also those whose place in open a newer one took
+	closed bool
+}
+
+// FilesOptions are the choices of a mount that concern open files.
+type FilesOptions struct {
+	TrashKeep time.Duration // how long a removed image can be brought back
+	NoExtents bool          // show every file as data
+	ReadOnly  bool          // purge nothing
+	Logger    *slog.Logger
+	// Name is what an image, by its id, is called in errors of Close; may be nil.
+	Name func(id string) string
+}
+
+// NewFiles returns the table of open images of pool, and starts the worker that
+// purges removed images. Close ends it.
+func NewFiles(pool Pool, opts FilesOptions) *Files {
+	t := &Files{
+		pool:      pool,
+		log:       opts.Logger,
+		keep:      opts.TrashKeep,
+		noExtents: opts.NoExtents,
+		name:      opts.Name,
+		open:      make(map[string]*File),
+		all:       make(map[*File]struct{}),
+	}
+	t.purger = newPurger(pool, t.isOpen, opts.Logger)
+	if !opts.ReadOnly {
+		t.purger.start()
+	}
+	return t
+}
+
+// Open returns the open image id, shared with all who have it open. Each Open is
+// ended by one Release with the same write.
+func (t *Files) Open(id string, write bool) (*File, error) {
+	f, err := t.openOnce(id, write)
+	if IsFenced(err) { // found out only now; a new File has a fresh connection
+		f, err = t.openOnce(id, write)
+	}
+	return f, err
+}
+
+func (t *Files) openOnce(id string, write bool) (*File, error) {
+	f := t.take(id)
+	if f == nil {
+		return nil, Errorf(syscall.EIO, "open image %s after the mount was shut down", id)
+	}
+	err := f.acquire(write)
+	if err != nil {
+		t.drop(f)
+		return nil, err
+	}
+	if err := f.refreshSize(); err != nil {
+		return nil, errors.Join(err, t.Release(f, write))
+	}
+	return f, nil
+}
+
+// Release ends one Open. At the last one the image is settled, flushed and
+// closed, and purged if it was removed meanwhile. The error is the first that
+// kept written data from the OSDs.
+func (t *Files) Release(f *File, write bool) error {
+	err := f.release(write)
+	t.drop(f)
+	return err
+}
+
+// Get returns the open image id, or nil; the caller must Put it back. Unlike
+// Open it leaves the image as it is. An image that was cut off from the cluster
+// is not returned: what its File knows is no longer so.
+func (t *Files) Get(id string) *File {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f := t.open[id]
+	if f == nil || f.isFenced() {
+		return nil
+	}
+	f.refs++
+	return f
+}
+
+// Put ends one Get.
+func (t *Files) Put(f *File) { t.drop(f) }
+
+// Create makes an empty image, with attr kept from the start.
+func (t *Files) Create(name string, attr Attr) (id string, err error) {
+	id, err = t.pool.Create(name)
+	if err != nil {
+		return "", err
+	}
+	return id, t.pool.SetAttr(id, attr)
+}
+
+// Clone makes a copy-on-write clone of a snapshot, with attr kept from the start.
+func (t *Files) Clone(imageID string, snapID uint64, name string, attr Attr) (id string, err error) {
+	id, err = t.pool.CloneSnapshot(imageID, snapID, name)
+	if err != nil {
+		return "", err
+	}
+	return id, t.pool.SetAttr(id, attr)
+}
+
+// Remove moves the image called name to the trash. Whoever has it open goes on
+// using it; it is purged after the last close, and after the time that the mount
+// keeps removed images.
+func (t *Files) Remove(name string) error {
+	id, err := t.trash(name, t.keep)
+	if err != nil {
+		return err
+	}
+	t.purgeUnlessOpen(id)
+	return nil
+}
+
+// trash moves the image called name to the trash, for a time at least, and leaves
+// the purge to the caller. An image that is open here is first opened for writing,
+// so that it has a watcher that keeps every other mount from purging it under its
+// readers.
+func (t *Files) trash(name string, keep time.Duration) (id string, err error) {
+	id, err = t.pool.Lookup(name)
+	if err != nil {
+		return "", err
+	}
+	f := t.Get(id)
+	if f != nil {
+		defer t.Put(f)
+		if err := f.hold(); err != nil {
+			return "", err
+		}
+		// Removing the image takes its exclusive lock from us for a moment, after
+		// which what it grew ahead could not be told from another client's.
+		if err := f.Settle(); err != nil {
+			return "", err
+		}
+	}
+	removed, err := t.pool.Remove(name, time.Now().Add(keep))
+	if f != nil && (err != nil || removed != id) {
+		f.unhold()
+	}
+	return removed, err
+}
+
+// purgeUnlessOpen gives a removed image to the purger, or leaves that to the
+// last Release. An image that was opened while it was being removed is held only
+// now.
+func (t *Files) purgeUnlessOpen(id string) {
+	t.mu.Lock()
+	f := t.open[id]
+	if f != nil {
+		f.removed = true
+		f.refs++
+	}
+	t.mu.Unlock()
+	if f == nil {
+		t.purger.kick()
+		return
+	}
+	defer t.Put(f)
+	if err := f.hold(); err != nil {
+		t.log.Warn("a removed image is open here, and another mount may purge it", "id", id, "error", err)
+	}
+}
+
+// replaceGrace is how long an image that another one was about to replace can be
+// brought back, when the mount was cut off before the renaming.
+const replaceGrace = 24 * time.Hour
+
+// Rename gives the image called name another name. An image that has that name
+// already goes to the trash first, and comes back if the renaming fails; with
+// noReplace it is EEXIST instead.
+func (t *Files) Rename(name, newName string, noReplace bool) error {
+	id, err := t.pool.Lookup(name)
+	if err != nil || name == newName {
+		return err
+	}
+	if f := t.Get(id); f != nil {
+		err := f.Settle()
+		t.Put(f)
+		if err != nil {
+			return err
+		}
+	}
+	err = t.pool.Rename(name, newName)
+	if noReplace || !errors.Is(err, syscall.EEXIST) {
+		return err
+	}
+	old, err := t.trash(newName, max(t.keep, replaceGrace))
+	if err != nil {
+		return err
+	}
+	if err := t.pool.Rename(name, newName); err != nil {
+		return errors.Join(err, t.restore(old, newName))
+	}
+	if t.keep == 0 {
+		t.purger.expire(old)
+	}
+	t.purgeUnlessOpen(old)
+	return nil
+}
+
+// restore undoes trash.
+func (t *Files) restore(id, name string) error {
+	if f := t.Get(id); f != nil {
+		f.unhold()
+		t.Put(f)
+	}
+	return t.pool.Restore(id, name)
+}
+
+// OpenIDs returns the ids of the open images, sorted.
+func (t *Files) OpenIDs() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ids := make([]string, 0, len(t.all))
+	for f := range t.all {
+		ids = append(ids, f.id)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// Close flushes and closes every image, whoever still has it open, and stops the
+// purger; nothing can be opened any more. It returns the errors that kept written
+// data from the OSDs.
+func (t *Files) Close() error {
+	t.mu.Lock()
+	t.closed = true
+	all := slices.Collect(maps.Keys(t.all))
+	t.mu.Unlock()
+	var errs []error
+	for _, f := range all {
+		err := f.shut()
+		if err != nil && t.name != nil {
+			err = fmt.Errorf("%s: %w", t.name(f.id), err)
+		}
+		errs = append(errs, err)
+	}
+	t.purger.stop()
+	return errors.Join(errs...)
+}
+
+// take returns the File of id, new if it is not open or was cut off from the
+// cluster, with one more reference; nil after Close.
+func (t *Files) take(id string) *File {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil
+	}
+	f := t.open[id]
+	if f == nil || f.isFenced() {
+		f = newFile(id, t.pool, t.noExtents, t.log)
+		t.open[id] = f
+		t.all[f] = struct{}{}
+	}
+	f.refs++
+	return f
+}
+
+// drop gives one reference back, and forgets the File with the last one.
+func (t *Files) drop(f *File) {
+	t.mu.Lock()
+	f.refs--
+	last := f.refs == 0
+	if last {
+		delete(t.all, f)
+	}
+	if last && t.open[f.id] == f {
+		delete(t.open, f.id)
+	}
+	purge := last && f.removed
+	t.mu.Unlock()
+	if purge {
+		t.purger.kick()
+	}
+}
+
+// isOpen tells whether this mount has an image open.
+func (t *Files) isOpen(id string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.open[id] != nil
+}

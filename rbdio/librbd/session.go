@@ -1,0 +1,134 @@
+package librbd
+
+import (
+	"errors"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/ceph/go-ceph/rados"
+
+	"rbdfs/rbdio"
+)
+
+// session is one connection to the cluster. A blocklisted one stays in use by
+// the images that are open on it, and no others.
+type session struct {
+	conn     *rados.Conn
+	io       *rados.IOContext // of the pool and namespace
+	instance uint64           // how the cluster knows this client: its watchers' id
+	pool     *Pool
+
+	// fenced is set for good once the cluster has blocklisted this connection.
+	fenced atomic.Bool
+
+	// users counts the calls and open images on this session; guarded by Pool.mu.
+	users int
+}
+
+// fence notes that err came from a blocklisted connection.
+func (s *session) fence(err error) {
+	if s.fenced.CompareAndSwap(false, true) {
+		s.pool.log.Error("the cluster has blocklisted this client: what is open answers errors from now on, "+
+			"what is opened next gets a new connection", "error", err, "instance", s.instance)
+	}
+}
+
+// shutdown ends the connection.
+//
+// Calls rados_ioctx_destroy and rados_shutdown.
+func (s *session) shutdown() {
+	if s.io != nil {
+		s.io.Destroy()
+	}
+	s.conn.Shutdown()
+}
+
+// errClosed is the answer of a pool after Close.
+var errClosed = &rbdio.Error{Op: "use the pool", Errno: syscall.ENOTCONN, Why: "it is closed"}
+
+// acquire returns the session to work on, a fresh one if the cluster has shut
+// out the one before. It must be released. Of several callers only one
+// connects, and the others wait for it.
+func (p *Pool) acquire() (*session, error) {
+	p.mu.Lock()
+	for {
+		if p.closed {
+			p.mu.Unlock()
+			return nil, errClosed
+		}
+		if !p.current.fenced.Load() {
+			p.current.users++
+			s := p.current
+			p.mu.Unlock()
+			return s, nil
+		}
+		if p.renewal == nil {
+			p.renewal = &renewal{done: make(chan struct{})}
+			go p.renew(p.renewal)
+		}
+		r := p.renewal
+		p.mu.Unlock()
+		<-r.done
+		if r.err != nil {
+			return nil, r.err
+		}
+		p.mu.Lock()
+	}
+}
+
+// release ends a use that acquire began.
+func (p *Pool) release(s *session) {
+	p.mu.Lock()
+	s.users--
+	idle := s.users == 0 && (s != p.current || p.closed)
+	p.mu.Unlock()
+	if idle {
+		s.shutdown()
+	}
+}
+
+// renewal is an attempt to replace the current session. err is set before done
+// is closed.
+type renewal struct {
+	done chan struct{}
+	err  error
+}
+
+// renew replaces the current session.
+func (p *Pool) renew(r *renewal) {
+	fresh, err := dial(p.cfg)
+	p.mu.Lock()
+	old := p.current
+	p.renewal = nil
+	if err == nil && !p.closed {
+		fresh.pool = p
+		p.current = fresh
+	}
+	stale, closed := old.users == 0 && err == nil && !p.closed, p.closed
+	p.mu.Unlock()
+	switch {
+	case err != nil:
+		p.log.Error("no new connection to the cluster", "error", err)
+		r.err = startErrno(err)
+	case closed:
+		fresh.shutdown()
+	default:
+		p.log.Info("new connection to the cluster", "instance", fresh.instance, "before", old.instance)
+	}
+	if stale {
+		old.shutdown()
+	}
+	close(r.done)
+}
+
+// startErrno makes an rbdio.Error of Connect's error.
+func startErrno(err error) error {
+	var start *StartError
+	errno := syscall.EIO
+	if errors.As(err, &start) {
+		if e := syscall.Errno(0); errors.As(start.Err, &e) {
+			errno = e
+		}
+	}
+	return &rbdio.Error{Op: "connect again", Errno: errno, Why: err.Error()}
+}

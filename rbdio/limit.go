@@ -1,0 +1,226 @@
+package rbdio
+
+import "time"
+
+// Limit bounds the calls into pool that run at once, its images included: data
+// for those that move a file's bytes, and metadata for all others. Each call
+// that waits for the cluster pins a thread, and Go ends the process at 10,000 of
+// them, which a slow cluster would reach. The two allowances are separate, so
+// that ls goes on while writes wait. A call over the limit waits for its turn.
+//
+// What needs no answer of the cluster, Key and Layout, and what must not wait
+// for others, closing, is not counted.
+func Limit(pool Pool, data, metadata int) Pool {
+	return &limitedPool{Pool: pool, data: newTurns(data), metadata: newTurns(metadata)}
+}
+
+// turns is a counting semaphore: a value in the channel is a call under way.
+type turns chan struct{}
+
+// newTurns makes a semaphore of n turns, at least one.
+func newTurns(n int) turns { return make(turns, max(n, 1)) }
+
+// take waits for a turn and returns the function that ends it: defer t.take()().
+func (t turns) take() (done func()) {
+	t <- struct{}{}
+	return func() { <-t }
+}
+
+// limitedPool is a Pool whose calls are bounded. Key and Close pass through.
+type limitedPool struct {
+	Pool
+	data, metadata turns
+}
+
+func (l *limitedPool) List() ([]Entry, error) {
+	defer l.metadata.take()()
+	return l.Pool.List()
+}
+
+func (l *limitedPool) Lookup(name string) (string, error) {
+	defer l.metadata.take()()
+	return l.Pool.Lookup(name)
+}
+
+func (l *limitedPool) Create(name string) (string, error) {
+	defer l.metadata.take()()
+	return l.Pool.Create(name)
+}
+
+func (l *limitedPool) Rename(name, newName string) error {
+	defer l.metadata.take()()
+	return l.Pool.Rename(name, newName)
+}
+
+func (l *limitedPool) Stat(id string) (Info, error) {
+	defer l.metadata.take()()
+	return l.Pool.Stat(id)
+}
+
+func (l *limitedPool) SetAttr(id string, attr Attr) error {
+	defer l.metadata.take()()
+	return l.Pool.SetAttr(id, attr)
+}
+
+func (l *limitedPool) Describe(id string) (Details, error) {
+	defer l.metadata.take()()
+	return l.Pool.Describe(id)
+}
+
+func (l *limitedPool) Metadata(id string) (map[string]string, error) {
+	defer l.metadata.take()()
+	return l.Pool.Metadata(id)
+}
+
+func (l *limitedPool) SetMetadata(id, key, value string) error {
+	defer l.metadata.take()()
+	return l.Pool.SetMetadata(id, key, value)
+}
+
+func (l *limitedPool) RemoveMetadata(id, key string) error {
+	defer l.metadata.take()()
+	return l.Pool.RemoveMetadata(id, key)
+}
+
+func (l *limitedPool) Remove(name string, expires time.Time) (string, error) {
+	defer l.metadata.take()()
+	return l.Pool.Remove(name, expires)
+}
+
+func (l *limitedPool) ListTrash() ([]TrashEntry, error) {
+	defer l.metadata.take()()
+	return l.Pool.ListTrash()
+}
+
+func (l *limitedPool) Purge(id string) error {
+	defer l.metadata.take()()
+	return l.Pool.Purge(id)
+}
+
+func (l *limitedPool) Restore(id, name string) error {
+	defer l.metadata.take()()
+	return l.Pool.Restore(id, name)
+}
+
+func (l *limitedPool) Usage() (Usage, error) {
+	defer l.metadata.take()()
+	return l.Pool.Usage()
+}
+
+func (l *limitedPool) ListSnapshots(imageID string) ([]Snapshot, error) {
+	defer l.metadata.take()()
+	return l.Pool.ListSnapshots(imageID)
+}
+
+func (l *limitedPool) StatSnapshot(imageID string, snapID uint64) (Info, error) {
+	defer l.metadata.take()()
+	return l.Pool.StatSnapshot(imageID, snapID)
+}
+
+func (l *limitedPool) CreateSnapshot(imageID, name string) error {
+	defer l.metadata.take()()
+	return l.Pool.CreateSnapshot(imageID, name)
+}
+
+func (l *limitedPool) RemoveSnapshot(imageID, name string) error {
+	defer l.metadata.take()()
+	return l.Pool.RemoveSnapshot(imageID, name)
+}
+
+func (l *limitedPool) RenameSnapshot(imageID, name, newName string) error {
+	defer l.metadata.take()()
+	return l.Pool.RenameSnapshot(imageID, name, newName)
+}
+
+func (l *limitedPool) CloneSnapshot(imageID string, snapID uint64, name string) (string, error) {
+	defer l.metadata.take()()
+	return l.Pool.CloneSnapshot(imageID, snapID, name)
+}
+
+func (l *limitedPool) OpenSnapshot(imageID string, snapID uint64) (ReadImage, error) {
+	defer l.metadata.take()()
+	img, err := l.Pool.OpenSnapshot(imageID, snapID)
+	if err != nil {
+		return nil, err
+	}
+	return &limitedReadImage{ReadImage: img, data: l.data, metadata: l.metadata}, nil
+}
+
+func (l *limitedPool) OpenReadOnly(id string) (ReadImage, error) {
+	defer l.metadata.take()()
+	img, err := l.Pool.OpenReadOnly(id)
+	if err != nil {
+		return nil, err
+	}
+	return &limitedReadImage{ReadImage: img, data: l.data, metadata: l.metadata}, nil
+}
+
+func (l *limitedPool) Open(id string) (Image, error) {
+	defer l.metadata.take()()
+	img, err := l.Pool.Open(id)
+	if err != nil {
+		return nil, err
+	}
+	return &limitedImage{
+		limitedReadImage: limitedReadImage{ReadImage: img, data: l.data, metadata: l.metadata},
+		image:            img,
+	}, nil
+}
+
+// limitedReadImage is a ReadImage whose calls are bounded. Layout and Close pass
+// through.
+type limitedReadImage struct {
+	ReadImage
+	data, metadata turns
+}
+
+func (l *limitedReadImage) ReadAt(p []byte, fileOff uint64) (int, error) {
+	defer l.data.take()()
+	return l.ReadImage.ReadAt(p, fileOff)
+}
+
+func (l *limitedReadImage) Extents(fileOff, length uint64) ([]Extent, error) {
+	defer l.data.take()()
+	return l.ReadImage.Extents(fileOff, length)
+}
+
+func (l *limitedReadImage) Size() (uint64, error) {
+	defer l.metadata.take()()
+	return l.ReadImage.Size()
+}
+
+// limitedImage is an Image whose calls are bounded.
+type limitedImage struct {
+	limitedReadImage
+	image Image
+}
+
+func (l *limitedImage) WriteAt(p []byte, fileOff uint64) error {
+	defer l.data.take()()
+	return l.image.WriteAt(p, fileOff)
+}
+
+func (l *limitedImage) WriteZeroes(fileOff, length uint64) error {
+	defer l.data.take()()
+	return l.image.WriteZeroes(fileOff, length)
+}
+
+func (l *limitedImage) Flush() error {
+	defer l.data.take()()
+	return l.image.Flush()
+}
+
+func (l *limitedImage) Resize(size uint64) error {
+	defer l.metadata.take()()
+	return l.image.Resize(size)
+}
+
+func (l *limitedImage) Grow(size uint64) error {
+	defer l.metadata.take()()
+	return l.image.Grow(size)
+}
+
+func (l *limitedImage) MayShrink() (bool, error) {
+	defer l.metadata.take()()
+	return l.image.MayShrink()
+}

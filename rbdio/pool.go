@@ -1,0 +1,144 @@
+package rbdio
+
+import "time"
+
+// Directory is the list of a pool's images: names, and the ids that they stand
+// for. Names are RBD's own, unescaped. Calls may overlap.
+type Directory interface {
+	// List returns every image, in the order of their names.
+	List() ([]Entry, error)
+	// Lookup returns the id of the image called name; ENOENT.
+	Lookup(name string) (id string, err error)
+	// Create makes an empty image and returns its id; EEXIST, EINVAL, EPERM.
+	Create(name string) (id string, err error)
+	// Rename changes an image's name, and never replaces another; ENOENT, EEXIST.
+	Rename(name, newName string) error
+}
+
+// Headers reads and writes what a pool keeps about an image, without opening
+// the image. Calls may overlap.
+type Headers interface {
+	// Stat reads an image's header; ENOENT.
+	Stat(id string) (Info, error)
+	// SetAttr keeps the attributes that attr names; ENOENT, EPERM.
+	SetAttr(id string, attr Attr) error
+	// Describe tells what an administrator asks of an image. It may open the
+	// image for reading.
+	Describe(id string) (Details, error)
+	// Metadata returns the image's metadata, as rbd image-meta lists it.
+	Metadata(id string) (map[string]string, error)
+	// SetMetadata sets one metadata key.
+	SetMetadata(id, key, value string) error
+	// RemoveMetadata removes one metadata key; ENOENT when it is not set.
+	RemoveMetadata(id, key string) error
+}
+
+// Trash removes images in two steps, as the rbd command's trash does, so that
+// an interrupted removal loses nothing. Calls may overlap.
+type Trash interface {
+	// Remove moves the image called name to the trash, marked as removed by
+	// rbdfs, where it is safe from rbd trash purge until expires. It is refused,
+	// and nothing changes, with ENOTEMPTY when the image has snapshots and with
+	// EBUSY when another client watches it.
+	Remove(name string, expires time.Time) (id string, err error)
+	// ListTrash returns the images that users removed, by any tool.
+	ListTrash() ([]TrashEntry, error)
+	// Purge deletes a removed image's data; ENOENT, EBUSY while it is open.
+	Purge(id string) error
+	// Restore brings a removed image back under name; ENOENT, EEXIST.
+	Restore(id, name string) error
+}
+
+// Opener opens images by id, so that a rename in between does not matter.
+// Calls may overlap.
+type Opener interface {
+	// OpenReadOnly opens an image for reading. It leaves no watcher.
+	OpenReadOnly(id string) (ReadImage, error)
+	// Open opens an image for reading and writing. The image has a watcher until
+	// it is closed. EROFS for a mirror's non-primary image, EACCES where cephx
+	// allows no writing, EBUSY when another client keeps the exclusive lock.
+	Open(id string) (Image, error)
+}
+
+// Pool is one RBD pool, or one namespace in it.
+type Pool interface {
+	Directory
+	Headers
+	Trash
+	Opener
+	Snapshots
+	// Key names the pool for inode numbers: the cluster's id, the pool's id and
+	// the namespace. It is the same on every host.
+	Key() string
+	// Usage returns what the pool stores and has room for, in bytes.
+	Usage() (Usage, error)
+	// Close ends the connection. Open images must be closed before.
+	Close() error
+}
+
+// Entry is one image in a pool's directory.
+type Entry struct {
+	Name string
+	ID   string
+}
+
+// TrashEntry is one removed image.
+type TrashEntry struct {
+	ID      string
+	Name    string    // the name that it had
+	Removed time.Time // to the second
+	Expires time.Time // until then a purge leaves it alone
+	Ours    bool      // removed by rbdfs, and to be purged by it
+}
+
+// Usage is a pool's capacity, in bytes.
+type Usage struct {
+	Stored    uint64 // bytes of data in the pool, before replication
+	Available uint64 // bytes that still fit
+	Quota     uint64 // the pool's quota, 0 for none
+	Images    uint64 // objects, for statfs's f_files
+}
+
+// Unknown is the value of a number that is not known without more work.
+const Unknown = -1
+
+// Info is what an image's header says.
+type Info struct {
+	ID         string
+	Size       uint64 // bytes
+	ObjectSize uint64 // bytes
+	Created    time.Time
+	Modified   time.Time
+	Accessed   time.Time
+	Attr       Attr
+	// Allocated is the number of bytes in the image's objects, by its object
+	// map, rounded up to whole objects and at most Size; Unknown for an image
+	// without a valid object map, or with a parent.
+	Allocated int64
+}
+
+// Attr holds the POSIX attributes that rbdfs keeps with an image, so that every
+// host sees them; nil for one that is not kept, or not to be changed. Modified
+// and Accessed are the image's own timestamps, which SetAttr may set; Stat
+// returns them in Info instead.
+type Attr struct {
+	Mode     *uint32 // permission bits, 0 to 0777
+	UID      *uint32
+	GID      *uint32
+	Changed  *time.Time // the last change of an attribute, for st_ctime
+	Modified *time.Time
+	Accessed *time.Time
+}
+
+// Details is what an administrator asks of an image.
+type Details struct {
+	Features        []string // as the rbd command names them
+	ObjectSize      uint64   // bytes
+	StripeUnit      uint64   // bytes
+	StripeCount     uint64
+	DataPool        string // "" for the image's own pool
+	BlockNamePrefix string
+	Parent          string   // POOL[/NAMESPACE]/IMAGE@SNAP, "" for none
+	Flags           []string // "object map invalid", "fast diff invalid"
+	Watchers        []string // addresses
+}

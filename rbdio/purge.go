@@ -1,0 +1,134 @@
+package rbdio
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// purgeEvery is how often the trash is looked at without a reason: for images
+// whose time has come, and for those that were still open elsewhere.
+const purgeEvery = 30 * time.Second
+
+// purger deletes the data of images that rbdfs removed, one after the other, in
+// the background. What it has to do is in the pool's trash alone, so a mount
+// that was cut off loses nothing, and the next one goes on.
+type purger struct {
+	pool   Trash
+	isOpen func(id string) bool
+	log    *slog.Logger
+	wake   chan struct{}
+	done   chan struct{}
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex // guards expired
+	expired map[string]bool
+}
+
+func newPurger(pool Trash, isOpen func(string) bool, log *slog.Logger) *purger {
+	return &purger{
+		pool:   pool,
+		isOpen: isOpen,
+		log:    log,
+		wake:   make(chan struct{}, 1),
+		done:   make(chan struct{}),
+
+		expired: make(map[string]bool),
+	}
+}
+
+func (p *purger) start() {
+	p.kick()
+	p.wg.Go(p.run)
+}
+
+// stopTime is how long stop waits for the image being purged. A large one can
+// take minutes, and the next mount goes on where this one is cut off.
+const stopTime = 3 * time.Second
+
+// stop ends the worker.
+func (p *purger) stop() {
+	close(p.done)
+	ended := make(chan struct{})
+	go func() {
+		p.wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(stopTime):
+		p.log.Info("a removed image is not purged yet; the next mount goes on with it")
+	}
+}
+
+// expire has a removed image purged before its time.
+func (p *purger) expire(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expired[id] = true
+}
+
+// due tells whether an image is to be purged now.
+func (p *purger) due(e TrashEntry) bool {
+	p.mu.Lock()
+	expired := p.expired[e.ID]
+	p.mu.Unlock()
+	return e.Ours && (expired || !time.Now().Before(e.Expires)) && !p.isOpen(e.ID)
+}
+
+// kick has the trash looked at now.
+func (p *purger) kick() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (p *purger) run() {
+	tick := time.NewTicker(purgeEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.done:
+			return
+		case <-p.wake:
+		case <-tick.C:
+		}
+		p.sweep()
+	}
+}
+
+// sweep purges every image whose time has come.
+func (p *purger) sweep() {
+	entries, err := p.pool.ListTrash()
+	if err != nil {
+		p.log.Warn("the trash cannot be listed; removed images stay in it", "error", err)
+		return
+	}
+	for _, e := range entries {
+		select {
+		case <-p.done:
+			return
+		default:
+		}
+		if p.due(e) {
+			p.purge(e)
+		}
+	}
+}
+
+func (p *purger) purge(e TrashEntry) {
+	err := p.pool.Purge(e.ID)
+	switch {
+	case err == nil:
+		p.log.Info("purged a removed image", "image", e.Name, "id", e.ID)
+	case errors.Is(err, syscall.EUCLEAN):
+		p.log.Debug("a removed image is still on its way to the trash", "image", e.Name, "error", err)
+	case errors.Is(err, syscall.EBUSY), errors.Is(err, syscall.ENOENT):
+		p.log.Debug("a removed image is in use, or purged by another mount", "image", e.Name, "error", err)
+	default:
+		p.log.Warn("a removed image cannot be purged; trying again later", "image", e.Name, "error", err)
+	}
+}

@@ -1,0 +1,26 @@
+// Package snapshots shows what a pool keeps of its images' past as directories
+// and files, for package fs to serve. It is pure over rbdio.
+//
+// # Structure
+//
+//	tree.go   the snapshots of each image: found, made, removed, renamed
+//	file.go   one open snapshot, shared by all who have it open
+//	holes.go  its extents
+//
+// # Units and errors
+//
+// Offsets, lengths and sizes are in bytes; ranges are half-open. Errors are those
+// of rbdio: ENOENT for a snapshot that there is not, ESTALE for one that was
+// removed while it is open.
+//
+// # Freshness
+//
+// What Tree knows of an image's snapshots is at most listAge old, and never older
+// than a change through the same mount. A snapshot itself never changes, so what
+// a File knows of it stays true.
+//
+// # Locking
+//
+// Tree.mu and File.mu are taken alone, and neither is held across a call to the
+// pool.
+package snapshots

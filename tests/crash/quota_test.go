@@ -1,0 +1,74 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"rbdfs/tests/content"
+	"rbdfs/tests/harness"
+)
+
+// TestQuota writes to a pool until its quota is reached: the writer gets EDQUOT
+// or ENOSPC, at the latest from fsync or close, and what was acknowledged by
+// fsync is there. Removing makes room.
+func TestQuota(t *testing.T) {
+	t.Parallel()
+	pool := env.Cluster.Pool(t)
+	ceph(t, "osd", "pool", "set-quota", pool, "max_bytes", fmt.Sprint(20<<20))
+	m := env.Start(t, harness.Options{Pool: pool})
+	m.ExpectLog(t, `level=WARN msg=refused .*errno="(disk quota exceeded|no space left on device)"`)
+	c := content.New(t, 0)
+	f := content.Open(t, m.Path("full"), os.O_RDWR|os.O_CREATE|unix.O_DIRECT)
+	synced := 0
+	err := bounded(t, func() (err error) {
+		for err == nil {
+			if err = c.TryWrite(f, len(c.Bytes), 1<<20); err == nil {
+				err = f.Sync()
+			}
+			if err == nil {
+				synced = len(c.Bytes)
+			}
+			time.Sleep(50 * time.Millisecond) // the manager counts once a second
+		}
+		return err
+	})
+	if !errors.Is(err, syscall.EDQUOT) && !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("write to a full pool: %v", err)
+	}
+	if err := bounded(t, f.Close); err != nil {
+		t.Logf("close: %v", err)
+	}
+	c.Bytes = c.Bytes[:synced]
+	got, err := os.ReadFile(m.Path("full"))
+	must(t, err)
+	if len(got) < synced || string(got[:synced]) != string(c.Bytes) {
+		t.Errorf("%d bytes were fsynced; the file has %d, or others", synced, len(got))
+	}
+	must(t, bounded(t, func() error { return os.Remove(m.Path("full")) }))
+	eventually(t, "writing after the removal", func() error { return bounded(t, func() error { return write(m.Path("new")) }) })
+}
+
+// write makes a file.
+func write(path string) error { return os.WriteFile(path, make([]byte, 100_000), 0o600) }
+
+// bounded runs a call that must not wait for ever.
+func bounded(t *testing.T, call func() error) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- call() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		t.Fatal("the call does not return")
+		return nil
+	}
+}
