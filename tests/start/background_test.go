@@ -153,7 +153,8 @@ func starting(t *testing.T, dir string) (parent *process, child int) {
 				child = pid
 			}
 		}
-		return child != 0
+		// Not the short-lived child by which the Go runtime looks for pidfds.
+		return child != 0 && connecting(child)
 	})
 	return parent, child
 }

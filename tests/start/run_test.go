@@ -3,6 +3,7 @@ package start
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -187,9 +188,21 @@ func foreground(t *testing.T, c *cluster.Cluster, pool, dir string, flags ...str
 			return false
 		}
 		_, err := os.ReadDir(dir)
-		return err == nil
+		return err == nil && listens(p.Process.Pid)
 	})
 	return p
+}
+
+// listens tells whether a daemon has its control socket: then it has mounted, and
+// does not use its own mount any more, as go-fuse does at first.
+func listens(pid int) bool {
+	sockets, _ := os.ReadFile("/proc/net/unix")
+	for line := range strings.Lines(string(sockets)) {
+		if strings.Contains(line, "@rbdfs/") && strings.HasSuffix(line, fmt.Sprintf("/%d\n", pid)) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkEnd checks that a mount ended in order.
