@@ -5,7 +5,7 @@
 // A kernel request passes one method here and one call of rbdio:
 //
 //	rootNode     the mount's root: images by name (root.go, listing.go, root_clone.go)
-//	imageNode    an image's file: attributes, open (image.go, image_xattr.go)
+//	imageNode    an image's file: attributes, open (image.go, image_xattr.go, image_flatten.go)
 //	imageHandle  one open(2) of it: data (image_handle.go, image_holes.go)
 //	snapNode     what all nodes below .snap refuse (snap_base.go)
 //	snapRoot     .snap: images by name (snap_root.go)

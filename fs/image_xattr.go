@@ -59,6 +59,9 @@ func (n *imageNode) Getxattr(ctx context.Context, name string, dest []byte) (uin
 
 // xattr returns the value of one extended attribute.
 func (n *imageNode) xattr(name string) (string, error) {
+	if name == xattrFlatten {
+		return n.flattening()
+	}
 	var values map[string]string
 	var key string
 	if meta, ok := strings.CutPrefix(name, xattrMetaPrefix); ok {
@@ -96,6 +99,9 @@ func (n *imageNode) Listxattr(ctx context.Context, dest []byte) (uint32, syscall
 		for name := range xattrValues(n.id, details) {
 			list.WriteString(xattrPrefix + name + "\x00")
 		}
+		if details.Parent != "" {
+			list.WriteString(xattrFlatten + "\x00")
+		}
 		for key := range metadata {
 			list.WriteString(xattrMetaPrefix + key + "\x00")
 		}
@@ -109,8 +115,12 @@ func (n *imageNode) Listxattr(ctx context.Context, dest []byte) (uint32, syscall
 
 // Setxattr answers setxattr(2): it sets image metadata. EPERM for the read-only
 // attributes, EOPNOTSUPP for names outside user.rbd, EEXIST and ENODATA by flags,
-// EINVAL for a value with a NUL byte, which rbd_metadata_set would end at.
+// EINVAL for a value with a NUL byte, which rbd_metadata_set would end at. Of
+// user.rbd.flatten it begins or stops a flattening.
 func (n *imageNode) Setxattr(ctx context.Context, name string, data []byte, flags uint32) syscall.Errno {
+	if name == xattrFlatten {
+		return n.flatten(ctx, string(data))
+	}
 	key, errno := metaKey(name)
 	if errno != 0 {
 		return errno

@@ -17,6 +17,7 @@ type Files struct {
 	pool      Pool
 	log       *slog.Logger
 	purger    *purger
+	flattener *flattener
 	keep      time.Duration // how long a removed image stays in the trash
 	noExtents bool
 	name      func(id string) string
@@ -51,6 +52,7 @@ func NewFiles(pool Pool, opts FilesOptions) *Files {
 		open:      make(map[string]*File),
 		all:       make(map[*File]struct{}),
 	}
+	t.flattener = newFlattener(t, opts.Logger)
 	t.purger = newPurger(pool, t.isOpen, opts.Logger)
 	if !opts.ReadOnly {
 		t.purger.start()
@@ -136,6 +138,7 @@ func (t *Files) Remove(name string) error {
 	if err != nil {
 		return err
 	}
+	t.StopFlatten(id)
 	t.purgeUnlessOpen(id)
 	return nil
 }
@@ -251,6 +254,7 @@ func (t *Files) OpenIDs() []string {
 // purger; nothing can be opened any more. It returns the errors that kept written
 // data from the OSDs.
 func (t *Files) Close() error {
+	t.flattener.stop()
 	t.mu.Lock()
 	t.closed = true
 	all := slices.Collect(maps.Keys(t.all))

@@ -40,6 +40,10 @@ type Image interface {
 	// MayShrink tells whether no other client writes to the image now: true when
 	// this one holds the exclusive lock, or when the image has no such lock.
 	MayShrink() (bool, error)
+	// Flatten copies all that a parent backs into the image, which then has no
+	// parent, and tells how far it is; EINVAL without a parent. What was copied
+	// before an error stays.
+	Flatten(p *Progress) error
 }
 
 // Extent is the range of bytes [Off, Off+Len).

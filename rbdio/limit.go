@@ -9,7 +9,8 @@ import "time"
 // that ls goes on while writes wait. A call over the limit waits for its turn.
 //
 // What needs no answer of the cluster, Key and Layout, and what must not wait
-// for others, closing, is not counted.
+// for others, closing, is not counted; nor is flattening, which may take hours and
+// is bounded by who runs it.
 func Limit(pool Pool, data, metadata int) Pool {
 	return &limitedPool{Pool: pool, data: newTurns(data), metadata: newTurns(metadata)}
 }
@@ -219,6 +220,8 @@ func (l *limitedImage) Grow(size uint64) error {
 	defer l.metadata.take()()
 	return l.image.Grow(size)
 }
+
+func (l *limitedImage) Flatten(p *Progress) error { return l.image.Flatten(p) }
 
 func (l *limitedImage) MayShrink() (bool, error) {
 	defer l.metadata.take()()

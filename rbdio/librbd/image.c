@@ -52,6 +52,20 @@ int rbdfs_resize(rbd_image_t image, uint64_t size, bool shrink)
 	return rbd_resize2(image, size, shrink, no_progress, NULL);
 }
 
+static int report(uint64_t done, uint64_t total, void *arg)
+{
+	struct rbdfs_progress *p = arg;
+
+	__atomic_store_n(&p->done, done, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->total, total, __ATOMIC_RELAXED);
+	return __atomic_load_n(&p->stop, __ATOMIC_RELAXED) ? -ECANCELED : 0;
+}
+
+int rbdfs_flatten(rbd_image_t image, struct rbdfs_progress *progress)
+{
+	return rbd_flatten_with_progress(image, report, progress);
+}
+
 int rbdfs_mirror_secondary(rbd_image_t image, bool *secondary)
 {
 	rbd_mirror_image_info_t info;

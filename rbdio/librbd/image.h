@@ -24,6 +24,16 @@ int rbdfs_open(rados_ioctx_t io, const char *id, uint64_t snap, bool read_only,
 /* Resizes an image; without shrink -EINVAL for one that is larger already. */
 int rbdfs_resize(rbd_image_t image, uint64_t size, bool shrink);
 
+/* rbdio.Progress: read and written by both sides at once. */
+struct rbdfs_progress {
+	uint64_t done;
+	uint64_t total;
+	uint64_t stop;
+};
+
+/* Copies what the parent backs into a clone; fails soon after stop is set. */
+int rbdfs_flatten(rbd_image_t image, struct rbdfs_progress *progress);
+
 /* Tells whether mirroring lets another cluster alone write to the image. */
 int rbdfs_mirror_secondary(rbd_image_t image, bool *secondary);
 

@@ -99,6 +99,9 @@ func (p *Pool) Describe(id string) (rbdio.Details, error) {
 		StripeCount:     1,
 		BlockNamePrefix: "rbd_data." + id,
 	}
+	if img.parent != nil {
+		details.Parent = "pool/" + img.parent.image.name + "@" + img.parent.Name
+	}
 	if img.invalidMap {
 		details.Flags = []string{"object map invalid", "fast diff invalid"}
 	}

@@ -195,6 +195,26 @@ func (p *Pool) deleteLocked(img *image) {
 	}
 }
 
+// Flatten ends a clone's tie to its parent, whose data it has already.
+func (h writeHandle) Flatten(p *rbdio.Progress) error {
+	if err := h.begin("Flatten"); err != nil {
+		return err
+	}
+	defer h.pool.mu.Unlock()
+	if h.image.parent == nil {
+		return rbdio.Errorf(syscall.EINVAL, "flatten image %s, which has no parent", h.image.id)
+	}
+	p.Total.Store(2)
+	p.Done.Store(1)
+	if p.Stop.Load() != 0 {
+		return rbdio.Errorf(syscall.ECANCELED, "flatten image %s", h.image.id)
+	}
+	p.Done.Store(2)
+	h.image.parent.clones--
+	h.image.parent = nil
+	return nil
+}
+
 // snapHandle is a snapshot that this client has open. Its closing is that of a
 // handle, so that OpenCounts knows of it.
 type snapHandle struct {

@@ -1,0 +1,102 @@
+package snap
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"rbdfs/tests/harness"
+)
+
+// golden makes an image of random data with a snapshot, and a clone of it.
+func golden(t *testing.T, size int) (data []byte, clonePath string) {
+	t.Helper()
+	seed := rand.Uint64()
+	t.Log("seed", seed)
+	data = make([]byte, size)
+	source := rand.NewChaCha8([32]byte(fmt.Appendf(nil, "%032x", seed)))
+	_, _ = source.Read(data)
+	image(t, "golden", data)
+	cleared(t)
+	must(t, os.Mkdir(filepath.Join(snapsOf("golden"), "v1"), 0o755))
+	return data, clone(t, snapOf("golden", "v1"), "vm")
+}
+
+// flatten begins to flatten a clone.
+func flatten(t *testing.T, path string) {
+	t.Helper()
+	must(t, unix.Setxattr(path, "user.rbd.flatten", []byte("1"), 0))
+}
+
+// xattr is getxattr(2).
+func xattr(path, name string) (string, error) {
+	buf := make([]byte, 1000)
+	n, err := unix.Getxattr(path, name, buf)
+	return string(buf[:max(n, 0)]), err
+}
+
+// wantContent fails when a file has other bytes.
+func wantContent(t *testing.T, path string, want []byte) {
+	t.Helper()
+	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s has %d bytes that are not as they were, %v", path, len(got), err)
+	}
+}
+
+// A flattened clone has its own data, also what is written meanwhile, and lets
+// its parent's snapshot go.
+func TestFlatten(t *testing.T) {
+	env.Mount.Check(t)
+	data, path := golden(t, 64*mib)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	must(t, err)
+	flatten(t, path)
+	for off := 0; off < len(data); off += 5 * mib {
+		copy(data[off:], "written meanwhile")
+		_, err := f.WriteAt(data[off:off+17], int64(off))
+		must(t, err)
+	}
+	must(t, f.Close())
+	for got := ""; got != "100%"; {
+		if got, err = xattr(path, "user.rbd.flatten"); err != nil || len(got) > 4 {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	if parent, err := xattr(path, "user.rbd.parent"); !errors.Is(err, syscall.ENODATA) {
+		t.Errorf("parent %q, %v", parent, err)
+	}
+	if info := rbd(t, "info", spec("vm")); strings.Contains(info, "parent") {
+		t.Error(info)
+	}
+	wantContent(t, path, data)
+	must(t, os.Remove(filepath.Join(snapsOf("golden"), "v1")))
+	wantContent(t, path, data)
+	want(t, "flatten again", unix.Setxattr(path, "user.rbd.flatten", []byte("1"), 0), syscall.EINVAL)
+}
+
+// Unmounting stops a flattening, which can be begun again.
+func TestFlattenIsStoppedByUnmounting(t *testing.T) {
+	env.Mount.Check(t)
+	data, path := golden(t, 256*mib)
+	m := env.Start(t, harness.Options{})
+	flatten(t, m.Path("vm"))
+	must(t, m.Unmount())
+	if !strings.Contains(m.Log(), "stopped flattening a clone") {
+		t.Errorf("not stopped: %s", m.Log())
+	}
+	if info := rbd(t, "info", spec("vm")); !strings.Contains(info, "parent: "+spec("golden")+"@v1") {
+		t.Error(info)
+	}
+	wantContent(t, path, data)
+	flatten(t, path)
+	env.Mount.WaitLog(t, "flattened a clone")
+	wantContent(t, path, data)
+}
