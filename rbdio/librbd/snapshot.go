@@ -122,7 +122,7 @@ func (s *session) userSnapshot(imageID string, snapID uint64, what string) (rbdi
 
 // StatSnapshot reads an image's header as of a snapshot; ENOENT.
 //
-// Calls rados_read_op_exec as Stat, and with snapshot_get.
+// Calls rados_read_op_exec as Stat, and with snapshot_get and metadata_get.
 func (p *Pool) StatSnapshot(imageID string, snapID uint64) (info rbdio.Info, err error) {
 	what := fmt.Sprintf("read the header of snapshot %d of image %s", snapID, imageID)
 	err = p.read(func(s *session) error {
@@ -132,6 +132,9 @@ func (p *Pool) StatSnapshot(imageID string, snapID uint64) (info rbdio.Info, err
 		}
 		info = h.info(imageID)
 		info.Allocated = s.allocated(snapObjectMapObject(imageID, snapID), h)
+		if attr, ok := s.snapAttr(imageID, snapID); ok {
+			info.Attr = attr
+		}
 		// After all the rest, so that this was so while it was there.
 		snap, err := s.userSnapshot(imageID, snapID, what)
 		if err != nil {

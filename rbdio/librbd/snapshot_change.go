@@ -30,18 +30,28 @@ func (p *Pool) changeSnapshots(imageID, what string, change func(s *session, img
 	})
 }
 
-// CreateSnapshot takes a snapshot; ENOENT, EEXIST, EPERM, EDQUOT, EINVAL for a
-// name that the rbd command could not address.
+// CreateSnapshot takes a snapshot, and keeps the image's mode and owner with it;
+// ENOENT, EEXIST, EPERM, EDQUOT, EINVAL for a name that the rbd command could not
+// address.
 //
-// Calls rbd_open_by_id and rbd_snap_create.
+// Calls rbd_open_by_id, rbd_snap_create and rbd_snap_get_id.
 func (p *Pool) CreateSnapshot(imageID, name string) error {
 	what := fmt.Sprintf("create snapshot %q of image %s", name, imageID)
 	if err := nameable(what, name); err != nil {
 		return err
 	}
 	return p.changeSnapshots(imageID, what, func(s *session, img *rbd.Image) error {
-		_, err := img.CreateSnapshot(name)
-		return s.check(errnoFrom(err), "%s", what)
+		h, err := s.header(imageID, noSnap)
+		if err != nil {
+			return err
+		}
+		if _, err := img.CreateSnapshot(name); err != nil {
+			return s.check(errnoFrom(err), "%s", what)
+		}
+		if snap, err := img.GetSnapID(name); err == nil {
+			s.keepSnapAttr(imageID, snap, parseAttr(h.ours))
+		}
+		return nil
 	})
 }
 
@@ -66,10 +76,15 @@ func (p *Pool) RenameSnapshot(imageID, name, newName string) error {
 // RemoveSnapshot removes a snapshot, also a protected one; ENOENT, EBUSY when it
 // has clones.
 //
-// Calls rbd_open_by_id, rbd_list_children3, rbd_snap_unprotect and rbd_snap_remove.
+// Calls rbd_open_by_id, rbd_snap_get_id, rbd_list_children3, rbd_snap_unprotect and
+// rbd_snap_remove.
 func (p *Pool) RemoveSnapshot(imageID, name string) error {
 	what := fmt.Sprintf("remove snapshot %q of image %s", name, imageID)
 	return p.changeSnapshots(imageID, what, func(s *session, img *rbd.Image) error {
+		id, err := img.GetSnapID(name)
+		if err != nil {
+			return s.check(errnoFrom(err), "%s", what)
+		}
 		snap := img.GetSnapshot(name)
 		protected, err := snap.IsProtected()
 		if err != nil {
@@ -86,6 +101,9 @@ func (p *Pool) RemoveSnapshot(imageID, name string) error {
 		err = s.check(errnoFrom(snap.Remove()), "%s", what)
 		if err != nil && protected {
 			err = errors.Join(err, s.check(errnoFrom(snap.Protect()), "%s: protect it again", what))
+		}
+		if err == nil {
+			s.dropSnapAttr(imageID, id)
 		}
 		return err
 	})

@@ -89,6 +89,42 @@ func TestSnapshotList(t *testing.T) {
 	wantErrno(t, r.RemoveSnapshot(id, "d"), syscall.EPERM)
 }
 
+// The mode and owner are those of the moment, unless another tool took the snapshot.
+func TestSnapshotAttr(t *testing.T) {
+	p := newPool(t)
+	id := create(t, p, "img", 1<<20, "")
+	kept := func(mode, uid uint32) rbdio.Attr { return rbdio.Attr{Mode: &mode, UID: &uid} }
+	plain := takeSnap(t, p, id, "plain")
+	must(t, p.SetAttr(id, kept(0o640, 7)))
+	ours := takeSnap(t, p, id, "ours")
+	rbdCommand(t, "snap", "create", p.cfg.Pool+"/img@theirs", "--no-progress")
+	theirs, _ := snapNamed(t, p, id, "theirs")
+	must(t, p.SetAttr(id, kept(0o600, 8)))
+	wantAttr := func(snap uint64, want string) {
+		t.Helper()
+		info, err := p.StatSnapshot(id, snap)
+		must(t, err)
+		if got := formatSnapAttr(id, info.Attr); got != id+" "+want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	wantAttr(plain.ID, "- - -")
+	wantAttr(ours.ID, "0640 7 -")
+	wantAttr(theirs.ID, "0600 8 -")
+	must(t, p.RenameSnapshot(id, "ours", "renamed"))
+	wantAttr(ours.ID, "0640 7 -")
+	if m, err := p.Metadata(id); err != nil || len(m) > 0 {
+		t.Errorf("metadata %v, %v", m, err)
+	}
+	must(t, p.RemoveSnapshot(id, "renamed"))
+	if _, ok := p.current.snapAttr(id, ours.ID); ok {
+		t.Error("the attributes of a removed snapshot are kept")
+	}
+	if _, ok := parseSnapAttr("other", formatSnapAttr(id, rbdio.Attr{})); ok {
+		t.Error("another image's attributes are believed")
+	}
+}
+
 // A snapshot that has clones stays, and one that is protected goes all the same.
 func TestSnapshotRemove(t *testing.T) {
 	p := newPool(t)

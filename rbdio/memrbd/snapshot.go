@@ -14,6 +14,7 @@ import (
 type snapshot struct {
 	rbdio.Snapshot
 	image   *image
+	attr    rbdio.Attr // the image's then
 	durable objects
 	clones  int
 	removed bool
@@ -75,7 +76,7 @@ func (p *Pool) StatSnapshot(imageID string, snapID uint64) (rbdio.Info, error) {
 		Created: s.Time, Modified: s.Time, Accessed: s.Time,
 		Allocated: int64(min(s.durable.allocated(), s.Size)),
 	}
-	mergeAttr(&info.Attr, s.image.attr)
+	mergeAttr(&info.Attr, s.attr)
 	info.Attr.Changed = nil
 	return info, nil
 }
@@ -98,11 +99,13 @@ func (p *Pool) snapshotLocked(img *image, name string) error {
 		return err
 	}
 	p.lastSnap++
-	img.snaps = append(img.snaps, &snapshot{
+	s := &snapshot{
 		Snapshot: rbdio.Snapshot{ID: p.lastSnap, Name: name, Size: img.size, Time: p.options.Now()},
 		image:    img,
 		durable:  img.durable.clone(),
-	})
+	}
+	mergeAttr(&s.attr, img.attr)
+	img.snaps = append(img.snaps, s)
 	return nil
 }
 
