@@ -12,7 +12,8 @@
 // Files is the table of the images that a mount has open, and File one of them,
 // shared by all of its users. A File owns what librbd does not know: the logical
 // size while the image is grown ahead of writes (file_size.go), the extents
-// (file_holes.go), the time of the last write (file_io.go, file_attr.go). The
+// (file_holes.go), the time of the last write (file_io.go, file_attr.go). A Gate
+// (gate.go) lets reads and writes that need none of that pass by a File. The
 // purger deletes the data of removed images in the background.
 //
 // # Units

@@ -16,6 +16,7 @@ type File struct {
 	pool      Pool
 	log       *slog.Logger
 	noExtents bool
+	gate      Gate
 
 	// refs and removed belong to the table: Files.mu guards them.
 	refs    int
@@ -49,7 +50,9 @@ type File struct {
 	resizes  uint64
 	writes   int
 
-	dirty    bool // written since the last flush
+	// What has passed by the gate is absorbed into these before they are used.
+	passed   uint64 // Passed.Writes when that was last done
+	dirty    bool   // written since the last flush
 	writeGen uint64
 	mtime    time.Time // the last write through this mount; zero before
 	mtimeNew bool      // mtime is not in the image's header yet
@@ -66,8 +69,8 @@ type File struct {
 	holes extentCache
 }
 
-func newFile(id string, pool Pool, noExtents bool, log *slog.Logger) *File {
-	f := &File{id: id, pool: pool, noExtents: noExtents, log: log}
+func newFile(id string, pool Pool, noExtents bool, gate Gate, log *slog.Logger) *File {
+	f := &File{id: id, pool: pool, noExtents: noExtents, gate: gate, log: log}
 	f.changed.L = &f.mu
 	return f
 }
@@ -130,6 +133,7 @@ func (f *File) lowerLocked() error {
 	f.switching = false
 	f.changed.Broadcast()
 	if err != nil {
+		f.openGateLocked()
 		return err
 	}
 	return f.switchLocked(false)
@@ -182,6 +186,7 @@ func (f *File) closeLocked() error {
 	f.switching = true
 	l := f.lease
 	f.mu.Unlock()
+	f.gate.Close()
 	err := f.Flush()
 	f.mu.Lock()
 	f.lease = nil

@@ -31,6 +31,7 @@ func (f *File) addOwn(info *Info, changes uint64) bool {
 	if f.lease == nil {
 		return false
 	}
+	f.absorbLocked()
 	info.Size = f.size
 	outdated := changes != f.changes // the header may be from before the last one
 	if f.mtimeNew || outdated && !f.mtime.IsZero() {
@@ -98,6 +99,7 @@ func (f *File) SetAttr(attr Attr) error {
 	defer f.mu.Unlock()
 	f.awaitKeepLocked()
 	err := f.keepLocked(attr)
+	f.absorbLocked()
 	if err == nil && attr.Modified != nil {
 		f.mtime, f.mtimeNew = *attr.Modified, false
 	}
@@ -109,6 +111,7 @@ func (f *File) keepTime() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.awaitKeepLocked()
+	f.absorbLocked()
 	if !f.mtimeNew {
 		return nil
 	}

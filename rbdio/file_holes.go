@@ -136,6 +136,7 @@ func (f *File) extentAt(fileOff, size uint64) (e Extent, data bool, err error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.absorbLocked()
 	f.holes.expire()
 	if !f.holes.known.Covers(fileOff, 1) {
 		return f.askLocked(fileOff, size)

@@ -155,7 +155,8 @@ func (f *File) Fsync() error {
 // second caller must not return before the first one's flush does.
 func (f *File) flushImage(l *lease) error {
 	f.mu.Lock()
-	dirty, gen, alone := f.dirty, f.writeGen, f.writes == 0
+	passing := f.absorbLocked()
+	dirty, gen, alone := f.dirty, f.writeGen, f.writes == 0 && !passing
 	f.mu.Unlock()
 	if !dirty {
 		return nil
@@ -165,11 +166,13 @@ func (f *File) flushImage(l *lease) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.absorbLocked()
 	if f.dirty && alone && gen == f.writeGen {
 		f.dirty = false
 		f.holes.flushed()
 		f.changes++
 	}
+	f.openGateLocked() // the file may have grown
 	return nil
 }
 

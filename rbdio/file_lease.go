@@ -18,10 +18,12 @@ type lease struct {
 func (f *File) switchLocked(write bool) error {
 	f.switching = true
 	f.mu.Unlock()
+	f.gate.Close()
 	l, size, err := f.openImage(write)
 	f.mu.Lock()
 	f.switching = false
 	f.changed.Broadcast()
+	defer f.openGateLocked()
 	if err != nil {
 		return err
 	}
@@ -99,6 +101,7 @@ func (f *File) done(l *lease, err error) {
 func (f *File) doneLocked(l *lease, err error) {
 	if IsFenced(err) {
 		f.fenced = true
+		f.gate.Shut()
 	}
 	l.refs--
 	if l.refs == 0 {

@@ -84,6 +84,9 @@ func (f *File) quietLocked() {
 		f.changed.Wait()
 	}
 	f.resizing = true
+	f.mu.Unlock()
+	f.gate.Close()
+	f.mu.Lock()
 	for f.writes > 0 {
 		f.changed.Wait()
 	}
@@ -92,6 +95,7 @@ func (f *File) quietLocked() {
 func (f *File) resumeLocked() {
 	f.resizing = false
 	f.resizes++
+	f.openGateLocked()
 	f.changed.Broadcast()
 }
 
@@ -240,6 +244,7 @@ func (f *File) refreshSize() error {
 	if err == nil && now != f.physical && !ours {
 		f.size, f.physical = now, now
 		f.holes.forget()
+		f.openGateLocked()
 	}
 	return err
 }

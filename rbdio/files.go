@@ -21,6 +21,7 @@ type Files struct {
 	keep      time.Duration // how long a removed image stays in the trash
 	noExtents bool
 	name      func(id string) string
+	gates     func(id string) Gate
 
 	// mu guards what follows, and each File's refs and removed. It is taken before
 	// a File's mu, and never held across a call to the pool.
@@ -38,6 +39,9 @@ type FilesOptions struct {
 	Logger    *slog.Logger
 	// Name is what an image, by its id, is called in errors of Close; may be nil.
 	Name func(id string) string
+	// Gate returns a way for an image, by its id, to be read and written past its
+	// File, or nil; may be nil.
+	Gate func(id string) Gate
 }
 
 // NewFiles returns the table of open images of pool, and starts the worker that
@@ -49,6 +53,7 @@ func NewFiles(pool Pool, opts FilesOptions) *Files {
 		keep:      opts.TrashKeep,
 		noExtents: opts.NoExtents,
 		name:      opts.Name,
+		gates:     opts.Gate,
 		open:      make(map[string]*File),
 		all:       make(map[*File]struct{}),
 	}
@@ -281,12 +286,22 @@ func (t *Files) take(id string) *File {
 	}
 	f := t.open[id]
 	if f == nil || f.isFenced() {
-		f = newFile(id, t.pool, t.noExtents, t.log)
+		f = newFile(id, t.pool, t.noExtents, t.gate(id), t.log)
 		t.open[id] = f
 		t.all[f] = struct{}{}
 	}
 	f.refs++
 	return f
+}
+
+// gate returns the gate of an image that is being opened.
+func (t *Files) gate(id string) Gate {
+	if t.gates != nil {
+		if g := t.gates(id); g != nil {
+			return g
+		}
+	}
+	return noGate{}
 }
 
 // drop gives one reference back, and forgets the File with the last one.
@@ -296,6 +311,7 @@ func (t *Files) drop(f *File) {
 	last := f.refs == 0
 	if last {
 		delete(t.all, f)
+		f.gate.Free() // before a new File asks for one
 	}
 	if last && t.open[f.id] == f {
 		delete(t.open, f.id)

@@ -18,6 +18,9 @@ type ReadImage interface {
 	// that its parent backs counts as data. An image whose object map or fast
 	// diff is invalid is all data.
 	Extents(fileOff, length uint64) ([]Extent, error)
+	// Direct returns the image for C code to use, until Close: what it reads and
+	// writes is as by ReadAt and WriteAt.
+	Direct() Direct
 	// Close ends the use of the image, and flushes what was written.
 	Close() error
 }

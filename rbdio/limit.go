@@ -10,7 +10,7 @@ import "time"
 //
 // What needs no answer of the cluster, Key and Layout, and what must not wait
 // for others, closing, is not counted; nor is flattening, which may take hours and
-// is bounded by who runs it.
+// is bounded by who runs it, nor what passes by way of Direct, which pins no thread.
 func Limit(pool Pool, data, metadata int) Pool {
 	return &limitedPool{Pool: pool, data: newTurns(data), metadata: newTurns(metadata)}
 }

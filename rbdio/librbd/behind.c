@@ -2,32 +2,51 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
-/* A write under way, in the list of its rbdfs_behind. */
+/* Writes under way are found by the blocks that they touch, hashed into buckets. */
+#define BLOCK (1ul << 20)
+#define BUCKETS 256
+
+/* Puts a write into the bucket of one of its blocks. */
+struct link {
+	struct pending *write;
+	struct link *next;
+	struct link **from; /* what points to this one */
+};
+
+/* A write under way, in the list of its rbdfs_behind, the oldest first. */
 struct pending {
 	struct rbdfs_behind *behind;
 	struct pending *next;
-	struct pending **link; /* what points to this one */
+	struct pending *prev;
 	uint64_t begin;
 	uint64_t end;
 	uint64_t number;
+	struct rbdfs_io *io; /* that waited for its turn */
+	struct pending *ready;
+	size_t blocks;
+	struct link links[];
 };
 
 struct rbdfs_behind {
 	rbd_image_t image;
 	size_t limit;
+	struct rbdfs_behind_total *total;
 
 	pthread_mutex_t lock; /* guards the rest; not held across a call of librbd */
 	pthread_cond_t changed;
-	struct pending *list;
+	struct pending *oldest;
+	struct pending *newest;
+	struct link *buckets[BUCKETS];
+	struct rbdfs_io *waiting; /* from rbdfs_behind_submit, the oldest first */
+	struct rbdfs_io **waiting_end;
 	size_t bytes;    /* in the list */
 	uint64_t number; /* of the newest write */
 	int error;       /* the first since the last flush, 0 or negative */
 };
 
-struct rbdfs_behind *rbdfs_behind_new(rbd_image_t image, size_t limit)
+struct rbdfs_behind *rbdfs_behind_new(rbd_image_t image, size_t limit, struct rbdfs_behind_total *total)
 {
 	struct rbdfs_behind *b = calloc(1, sizeof(*b));
 
@@ -35,34 +54,179 @@ struct rbdfs_behind *rbdfs_behind_new(rbd_image_t image, size_t limit)
 		return NULL;
 	b->image = image;
 	b->limit = limit;
+	b->total = total;
+	b->waiting_end = &b->waiting;
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->changed, NULL);
 	return b;
 }
 
-static bool overlaps(const struct rbdfs_behind *b, uint64_t begin, uint64_t end)
+static size_t bucket_of(uint64_t block)
 {
-	for (const struct pending *p = b->list; p != NULL; p = p->next)
+	return (block * 0x9e3779b97f4a7c15u) >> 56; /* BUCKETS is 1 << 8 */
+}
+
+static size_t blocks_of(uint64_t begin, uint64_t end)
+{
+	return begin < end ? (end - 1) / BLOCK - begin / BLOCK + 1 : 0;
+}
+
+static bool list_overlaps(const struct rbdfs_behind *b, uint64_t begin, uint64_t end)
+{
+	for (const struct pending *p = b->oldest; p != NULL; p = p->next)
 		if (p->begin < end && begin < p->end)
 			return true;
 	return false;
 }
 
-/* Takes a write off the list, and wakes who waits. */
-static void finish(struct pending *p, int error)
+static bool overlaps(const struct rbdfs_behind *b, uint64_t begin, uint64_t end)
+{
+	size_t blocks = blocks_of(begin, end);
+
+	if (b->oldest == NULL)
+		return false;
+	if (blocks > BUCKETS)
+		return list_overlaps(b, begin, end);
+	for (size_t i = 0; i < blocks; i++)
+		for (const struct link *l = b->buckets[bucket_of(begin / BLOCK + i)]; l != NULL; l = l->next)
+			if (l->write->begin < end && begin < l->write->end)
+				return true;
+	return false;
+}
+
+/* Makes a write of [begin, end). NULL without memory. */
+static struct pending *pending_new(struct rbdfs_behind *b, uint64_t begin, uint64_t end)
+{
+	size_t blocks = blocks_of(begin, end);
+	struct pending *p = malloc(sizeof(*p) + blocks * sizeof(p->links[0]));
+
+	if (p == NULL)
+		return NULL;
+	p->behind = b;
+	p->begin = begin;
+	p->end = end;
+	p->blocks = blocks;
+	return p;
+}
+
+/* Tells whether a write can begin now. */
+static bool has_turn(const struct rbdfs_behind *b, uint64_t begin, uint64_t end)
+{
+	size_t len = end - begin;
+
+	if (overlaps(b, begin, end))
+		return false;
+	return b->oldest == NULL ||
+	       (b->bytes + len <= b->limit &&
+		__atomic_load_n(&b->total->bytes, __ATOMIC_RELAXED) + len <= b->total->limit);
+}
+
+/* Puts a write on the list and into the buckets. */
+static void enlist(struct pending *p)
 {
 	struct rbdfs_behind *b = p->behind;
 
-	pthread_mutex_lock(&b->lock);
-	*p->link = p->next;
-	if (p->next != NULL)
-		p->next->link = p->link;
+	p->number = ++b->number;
+	p->next = NULL;
+	p->prev = b->newest;
+	if (p->prev != NULL)
+		p->prev->next = p;
+	else
+		b->oldest = p;
+	b->newest = p;
+	for (size_t i = 0; i < p->blocks; i++) {
+		struct link **head = &b->buckets[bucket_of(p->begin / BLOCK + i)];
+		struct link *l = &p->links[i];
+
+		l->write = p;
+		l->from = head;
+		l->next = *head;
+		if (l->next != NULL)
+			l->next->from = &l->next;
+		*head = l;
+	}
+	b->bytes += p->end - p->begin;
+	__atomic_add_fetch(&b->total->bytes, p->end - p->begin, __ATOMIC_RELAXED);
+}
+
+/* Is the inverse of enlist. */
+static void delist(struct pending *p)
+{
+	struct rbdfs_behind *b = p->behind;
+
+	*(p->prev != NULL ? &p->prev->next : &b->oldest) = p->next;
+	*(p->next != NULL ? &p->next->prev : &b->newest) = p->prev;
+	for (size_t i = 0; i < p->blocks; i++) {
+		struct link *l = &p->links[i];
+
+		*l->from = l->next;
+		if (l->next != NULL)
+			l->next->from = l->from;
+	}
 	b->bytes -= p->end - p->begin;
+	__atomic_sub_fetch(&b->total->bytes, p->end - p->begin, __ATOMIC_RELAXED);
+}
+
+/* Gives those their turn that have waited long enough, and returns them, enlisted.
+ * All of them are taken out to fail when a flush has not yet told of an error. */
+static struct pending *take_ready(struct rbdfs_behind *b, struct rbdfs_io **failed)
+{
+	struct pending *first = NULL, **last = &first;
+
+	*failed = NULL;
+	if (b->error < 0) {
+		*failed = b->waiting;
+		b->waiting = NULL;
+	}
+	while (b->waiting != NULL && has_turn(b, b->waiting->off, b->waiting->off + b->waiting->len)) {
+		struct rbdfs_io *io = b->waiting;
+		struct pending *p = pending_new(b, io->off, io->off + io->len);
+
+		if (p == NULL)
+			break; /* the next that finishes tries again */
+		b->waiting = io->next;
+		p->io = io;
+		p->ready = NULL;
+		*last = p;
+		last = &p->ready;
+		enlist(p);
+	}
+	if (b->waiting == NULL)
+		b->waiting_end = &b->waiting;
+	return first;
+}
+
+static void start_all(struct pending *ready);
+
+static void fail_all(struct rbdfs_io *failed, int error)
+{
+	while (failed != NULL) {
+		struct rbdfs_io *next = failed->next;
+
+		failed->done(failed, error);
+		failed = next;
+	}
+}
+
+/* Takes a write off the list, and lets others begin. */
+static void finish(struct pending *p, int error)
+{
+	struct rbdfs_behind *b = p->behind;
+	struct rbdfs_io *failed;
+	struct pending *ready;
+
+	pthread_mutex_lock(&b->lock);
 	if (error < 0 && b->error == 0)
 		b->error = error;
+	error = b->error;
+	delist(p);
+	ready = take_ready(b, &failed);
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
 	free(p);
+	/* b is used no more, but for what is ready, and so in its list. */
+	fail_all(failed, error);
+	start_all(ready);
 }
 
 static void written(rbd_completion_t completion, void *arg)
@@ -73,63 +237,106 @@ static void written(rbd_completion_t completion, void *arg)
 	finish(arg, r);
 }
 
-/* Puts a write on the list, once there is room for it. While a flush has not yet
- * told of a write that failed, no other begins: its error is returned. */
-static int begin(struct rbdfs_behind *b, struct pending *p)
-{
-	size_t len = p->end - p->begin;
-	int error;
-
-	pthread_mutex_lock(&b->lock);
-	while (overlaps(b, p->begin, p->end) || (b->list != NULL && b->bytes + len > b->limit))
-		pthread_cond_wait(&b->changed, &b->lock);
-	error = b->error;
-	if (error < 0) {
-		pthread_mutex_unlock(&b->lock);
-		return error;
-	}
-	p->behind = b;
-	p->number = ++b->number;
-	p->next = b->list;
-	p->link = &b->list;
-	if (p->next != NULL)
-		p->next->link = &p->next;
-	b->list = p;
-	b->bytes += len;
-	pthread_mutex_unlock(&b->lock);
-	return 0;
-}
-
-int rbdfs_behind_write(struct rbdfs_behind *b, uint64_t off, size_t len, const char *buf)
+/* Has librbd write what is enlisted. Returns 0, or a negative errno and p is gone. */
+static int start(struct pending *p, const char *buf)
 {
 	rbd_completion_t completion;
-	uint64_t size;
-	int r = rbd_get_size(b->image, &size);
-	struct pending *p;
+	int r = rbd_aio_create_completion(p, written, &completion);
 
-	if (r < 0)
-		return r;
-	if (off > size || len > size - off)
-		return -EINVAL;
-	p = calloc(1, sizeof(*p));
-	if (p == NULL)
-		return -ENOMEM;
-	p->begin = off;
-	p->end = off + len;
-	r = begin(b, p);
-	if (r < 0) {
-		free(p);
-		return r;
-	}
-	r = rbd_aio_create_completion(p, written, &completion);
 	if (r == 0) {
-		r = rbd_aio_write(b->image, off, len, buf, completion);
+		r = rbd_aio_write(p->behind->image, p->begin, p->end - p->begin, buf, completion);
 		if (r < 0)
 			rbd_aio_release(completion);
 	}
 	if (r < 0)
 		finish(p, 0);
 	return r < 0 ? r : 0;
+}
+
+static void start_all(struct pending *ready)
+{
+	while (ready != NULL) {
+		struct pending *next = ready->ready;
+		struct rbdfs_io *io = ready->io;
+		int r = start(ready, io->buf);
+
+		io->done(io, r < 0 ? r : (ssize_t)io->len);
+		ready = next;
+	}
+}
+
+/* Makes a write to a range, which must be inside the image. */
+static int prepare(struct rbdfs_behind *b, uint64_t off, size_t len, struct pending **p)
+{
+	uint64_t size;
+	int r = rbd_get_size(b->image, &size);
+
+	if (r < 0)
+		return r;
+	if (off > size || len > size - off)
+		return -EINVAL;
+	*p = pending_new(b, off, off + len);
+	return *p == NULL ? -ENOMEM : 0;
+}
+
+int rbdfs_behind_write(struct rbdfs_behind *b, uint64_t off, size_t len, const char *buf)
+{
+	struct pending *p;
+	int r = prepare(b, off, len, &p);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&b->lock);
+	while (!has_turn(b, p->begin, p->end))
+		pthread_cond_wait(&b->changed, &b->lock);
+	r = b->error;
+	if (r == 0)
+		enlist(p);
+	pthread_mutex_unlock(&b->lock);
+	if (r < 0) {
+		free(p);
+		return r;
+	}
+	return start(p, buf);
+}
+
+int rbdfs_behind_submit(struct rbdfs_behind *b, struct rbdfs_io *io)
+{
+	struct pending *p;
+	bool now;
+	int r = prepare(b, io->off, io->len, &p);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&b->lock);
+	r = b->error;
+	now = r == 0 && b->waiting == NULL && has_turn(b, p->begin, p->end);
+	if (now) {
+		enlist(p);
+	} else if (r == 0) {
+		io->next = NULL;
+		*b->waiting_end = io;
+		b->waiting_end = &io->next;
+	}
+	pthread_mutex_unlock(&b->lock);
+	if (!now) {
+		free(p);
+		return r;
+	}
+	r = start(p, io->buf);
+	if (r == 0)
+		io->done(io, (ssize_t)io->len);
+	return r;
+}
+
+bool rbdfs_behind_busy(struct rbdfs_behind *b, uint64_t off, uint64_t len)
+{
+	bool busy;
+
+	pthread_mutex_lock(&b->lock);
+	busy = overlaps(b, off, off + len);
+	pthread_mutex_unlock(&b->lock);
+	return busy;
 }
 
 void rbdfs_behind_await(struct rbdfs_behind *b, uint64_t off, uint64_t len)
@@ -140,15 +347,6 @@ void rbdfs_behind_await(struct rbdfs_behind *b, uint64_t off, uint64_t len)
 	pthread_mutex_unlock(&b->lock);
 }
 
-/* Tells whether a write up to a number is under way. */
-static bool unfinished(const struct rbdfs_behind *b, uint64_t number)
-{
-	for (const struct pending *p = b->list; p != NULL; p = p->next)
-		if (p->number <= number)
-			return true;
-	return false;
-}
-
 int rbdfs_behind_flush(struct rbdfs_behind *b)
 {
 	uint64_t number;
@@ -156,7 +354,7 @@ int rbdfs_behind_flush(struct rbdfs_behind *b)
 
 	pthread_mutex_lock(&b->lock);
 	number = b->number;
-	while (unfinished(b, number))
+	while (b->oldest != NULL && b->oldest->number <= number)
 		pthread_cond_wait(&b->changed, &b->lock);
 	error = b->error;
 	b->error = 0;

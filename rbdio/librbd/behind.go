@@ -1,7 +1,7 @@
 package librbd
 
 /*
-#include "behind.h"
+#include "direct.h"
 */
 import "C"
 
@@ -22,6 +22,10 @@ import (
 // rbd_cache_max_dirty, which is about the same, cannot be read: Ceph's default.
 const behindLimit = 24 << 20
 
+// behindTotal is how many bytes of all images together may be under way, so that
+// memory is bounded however many are being written to.
+const behindTotal = 192 << 20
+
 // writeBehind has writes acknowledged before they are on the OSDs, if the mode of
 // the cache says so.
 func (i *image) writeBehind(mode Cache) error {
@@ -32,7 +36,7 @@ func (i *image) writeBehind(mode Cache) error {
 	if err != nil {
 		limit = behindLimit
 	}
-	i.behind = C.rbdfs_behind_new(i.handle, C.size_t(limit))
+	i.behind = C.rbdfs_behind_new(i.handle, C.size_t(limit), &i.s.shared.behind)
 	if i.behind == nil {
 		return i.s.check(syscall.ENOMEM, "open %s", i.label)
 	}

@@ -2,7 +2,7 @@ package librbd
 
 /*
 #include <stdlib.h>
-#include "behind.h"
+#include "direct.h"
 #include "image.h"
 */
 import "C"
@@ -30,6 +30,7 @@ type readImage struct {
 	label    string // the name that it had when it was opened, quoted
 	layout   uint64
 	features uint64
+	direct   *C.struct_rbdfs_direct // nil for an image that C code may not use
 	closed   atomic.Bool
 }
 
@@ -47,6 +48,9 @@ func (p *Pool) OpenReadOnly(id string) (rbdio.ReadImage, error) {
 	err := p.read(func(s *session) error {
 		img := &readImage{}
 		err := p.open(s, id, noSnap, img, true)
+		if err == nil {
+			img.newDirect(nil)
+		}
 		opened = img
 		return err
 	})
@@ -73,6 +77,8 @@ func (p *Pool) Open(id string) (rbdio.Image, error) {
 			}
 			if err != nil {
 				img.Close()
+			} else {
+				img.newDirect(img.behind)
 			}
 		}
 		opened = img
@@ -115,6 +121,7 @@ func (i *readImage) Close() error {
 		return nil
 	}
 	defer i.s.pool.release(i.s)
+	defer C.free(unsafe.Pointer(i.direct))
 	return i.s.check(errnoOf(C.rbd_close(i.handle)), "close %s", i.label)
 }
 

@@ -1,9 +1,16 @@
 package librbd
 
+/*
+#include <stdlib.h>
+#include "direct.h"
+*/
+import "C"
+
 import (
 	"errors"
 	"sync/atomic"
 	"syscall"
+	"unsafe"
 
 	"github.com/ceph/go-ceph/rados"
 
@@ -21,6 +28,8 @@ type session struct {
 	// fenced is set for good once the cluster has blocklisted this connection.
 	fenced atomic.Bool
 
+	shared *C.struct_rbdfs_shared // with C code; freed by shutdown
+
 	// users counts the calls and open images on this session; guarded by Pool.mu.
 	users int
 }
@@ -28,6 +37,7 @@ type session struct {
 // fence notes that err came from a blocklisted connection.
 func (s *session) fence(err error) {
 	if s.fenced.CompareAndSwap(false, true) {
+		s.tellFenced()
 		s.pool.log.Error("the cluster has blocklisted this client: what is open answers errors from now on, "+
 			"what is opened next gets a new connection", "error", err, "instance", s.instance)
 	}
@@ -41,6 +51,7 @@ func (s *session) shutdown() {
 		s.io.Destroy()
 	}
 	s.conn.Shutdown()
+	C.free(unsafe.Pointer(s.shared))
 }
 
 // errClosed is the answer of a pool after Close.

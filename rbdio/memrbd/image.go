@@ -121,6 +121,9 @@ func (h *handle) Size() (uint64, error) {
 // Layout returns the object size; no image is striped.
 func (h *handle) Layout() uint64 { return h.pool.options.ObjectSize }
 
+// Direct returns nothing: there is no C here.
+func (h *handle) Direct() rbdio.Direct { return rbdio.Direct{} }
+
 // Extents returns the objects on the OSDs.
 func (h *handle) Extents(fileOff, length uint64) ([]rbdio.Extent, error) {
 	if err := h.begin("Extents"); err != nil {
