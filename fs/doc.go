@@ -16,8 +16,10 @@
 //
 // A third frame lies between them: mount.call (interrupt.go), which runs the
 // call where it may block without keeping the kernel's interrupts from being
-// heard. What mounts and carries the requests is behind serve (serve.go); the
-// names of files are mapped in name.go, inode numbers made in identity.go.
+// heard; for reads and writes it is a transfer (transfer.go), which does so with
+// memory that is used again. What carries the requests is chosen in serve.go: package
+// loop, which lets reads and writes of open images pass by all of this, or go-fuse's
+// server. The names of files are mapped in name.go, inode numbers made in identity.go.
 //
 // # Errors
 //

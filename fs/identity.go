@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"log/slog"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -74,6 +75,19 @@ func (t *identities) name(imageID string) string {
 		return name
 	}
 	return "image " + imageID
+}
+
+// file returns the last known name of the image that a file's inode number is made
+// from, or "".
+func (t *identities) file(ino uint64) string {
+	t.mu.Lock()
+	key, ok := t.byIno[ino]
+	t.mu.Unlock()
+	if !ok {
+		return ""
+	}
+	id, _, _ := strings.Cut(key, "@")
+	return t.name(id)
 }
 
 // logHidden says once of an image that its name is too long for a file.

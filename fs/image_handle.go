@@ -33,53 +33,13 @@ func (h *imageHandle) name() string { return h.ids.name(h.file.ID()) }
 
 // Read answers read(2): all bytes up to the file's end, or EIO.
 func (h *imageHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
-	buf := h.bufs.get(len(dest))
-	n := 0
-	errno := h.call(ctx, h.name(), func() (err error) {
-		n, err = h.file.ReadAt(*buf, uint64(off))
-		return err
-	})
-	if errno == syscall.EINTR {
-		return nil, errno // librbd still writes to the buffer
-	}
-	if errno != 0 {
-		h.bufs.put(buf)
-		return nil, errno
-	}
-	return &readResult{buf: buf, n: n, pool: &h.bufs}, 0
+	return h.read(ctx, h.name(), h.file, len(dest), off)
 }
-
-// readResult hands a buffer of the pool to go-fuse.
-type readResult struct {
-	buf  *[]byte
-	n    int
-	pool *bufferPool
-}
-
-// Bytes returns what was read.
-func (r *readResult) Bytes([]byte) ([]byte, fuse.Status) { return (*r.buf)[:r.n], fuse.OK }
-
-// Size returns how many bytes were read.
-func (r *readResult) Size() int { return r.n }
-
-// Done takes the buffer back, after the reply was written.
-func (r *readResult) Done() { r.pool.put(r.buf) }
 
 // Write answers write(2): all bytes, or an error. EFBIG past RBD's limit,
 // ENOSPC, EDQUOT on a pool quota, EIO.
 func (h *imageHandle) Write(ctx context.Context, data []byte, off int64) (uint32, syscall.Errno) {
-	buf := h.bufs.get(len(data))
-	copy(*buf, data)
-	errno := h.call(ctx, h.name(), func() error {
-		return h.file.WriteAt(*buf, uint64(off))
-	})
-	if errno != syscall.EINTR {
-		h.bufs.put(buf)
-	}
-	if errno != 0 {
-		return 0, errno
-	}
-	return uint32(len(data)), 0
+	return h.mount.write(ctx, h.name(), h.file, data, off)
 }
 
 // Flush answers close(2): what was written is on the OSDs, and errors show. EIO.

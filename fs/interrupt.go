@@ -25,7 +25,12 @@ const (
 // fn refers to must not be used for anything else.
 func (m *mount) call(ctx context.Context, name string, fn func() error) syscall.Errno {
 	done := make(chan error, 1)
-	go func() { done <- fn() }()
+	return m.await(ctx, name, done, func() { done <- fn() })
+}
+
+// await is call for run, which ends by sending its result to done.
+func (m *mount) await(ctx context.Context, name string, done <-chan error, run func()) syscall.Errno {
+	go run()
 	start := time.Now()
 	select {
 	case err := <-done:
@@ -37,8 +42,11 @@ func (m *mount) call(ctx context.Context, name string, fn func() error) syscall.
 		case err := <-done:
 			return m.errno(err, name)
 		case <-time.After(wait):
-			if signalWaits(ctx) {
-				m.log.Warn("gave up a request: its process has a signal waiting and the cluster does not answer", "image", name, "age", time.Since(start))
+			var pid uint32
+			if caller, ok := fuse.FromContext(ctx); ok {
+				pid = caller.Pid
+			}
+			if m.givesUp(name, pid, time.Since(start)) {
 				return syscall.EINTR
 			}
 		}
@@ -49,14 +57,23 @@ func (m *mount) call(ctx context.Context, name string, fn func() error) syscall.
 // ignored, or the Go runtime sends them to itself.
 const harmless = 1<<(syscall.SIGURG-1) | 1<<(syscall.SIGCHLD-1) | 1<<(syscall.SIGWINCH-1) | 1<<(syscall.SIGCONT-1)
 
-// signalWaits tells whether the request's thread has a signal pending that it
-// does not ignore.
-func signalWaits(ctx context.Context) bool {
-	caller, ok := fuse.FromContext(ctx)
-	if !ok || caller.Pid == 0 { // another PID namespace: believe the kernel
+// givesUp tells whether a request of a thread, old and interrupted, is to be given
+// up.
+func (m *mount) givesUp(name string, pid uint32, age time.Duration) bool {
+	if age < giveUpAge || !signalWaits(pid) {
+		return false
+	}
+	m.log.Warn("gave up a request: its process has a signal waiting and the cluster does not answer", "image", name, "age", age)
+	return true
+}
+
+// signalWaits tells whether a thread, 0 for an unknown one, has a signal pending
+// that it does not ignore.
+func signalWaits(pid uint32) bool {
+	if pid == 0 { // such as one in another PID namespace: believe the kernel
 		return true
 	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", caller.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return true // it is gone
 	}

@@ -78,15 +78,15 @@ func TestSignalWaits(t *testing.T) {
 		must(t, err)
 		text = string(raw)
 	}
-	ctx := canceled(child.Process.Pid)
+	pid := uint32(child.Process.Pid)
 	for _, sig := range []syscall.Signal{syscall.SIGURG, syscall.SIGCHLD, syscall.SIGWINCH} {
 		must(t, child.Process.Signal(sig))
 	}
-	if signalWaits(ctx) {
+	if signalWaits(pid) {
 		t.Error("a request ends for signals that mean nothing")
 	}
 	must(t, child.Process.Signal(syscall.SIGTERM))
-	if !signalWaits(ctx) {
+	if !signalWaits(pid) {
 		t.Error("a request does not end for SIGTERM")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"rbdfs/fs/loop"
 	"rbdfs/rbdio"
 	"rbdfs/snapshots"
 )
@@ -34,6 +35,7 @@ type Config struct {
 	SnapDir    SnapDir
 	TrashKeep  time.Duration // how long a removed image can be brought back
 	NoExtents  bool          // show every file as data
+	DataPath   DataPath      // DataPathC if empty
 	Logger     *slog.Logger
 	Debug      bool // log every kernel request
 }
@@ -46,14 +48,15 @@ var bg = context.Background()
 
 // mount is what all nodes of one mount share.
 type mount struct {
-	pool  rbdio.Pool
-	files *rbdio.Files
-	snaps *snapshots.Tree
-	conf  Config
-	log   *slog.Logger
-	ids   identities
-	ahead listing
-	bufs  bufferPool
+	pool      rbdio.Pool
+	files     *rbdio.Files
+	snaps     *snapshots.Tree
+	conf      Config
+	log       *slog.Logger
+	ids       identities
+	ahead     listing
+	transfers transferPool
+	loop      *loop.Loop // nil for DataPathGo
 
 	// directWrites says that the kernel drops what is cached of a range when it is
 	// written past the cache: Linux 6.6, fs/fuse/file.c: fuse_direct_io.
@@ -74,13 +77,21 @@ type Server struct {
 func Mount(pool rbdio.Pool, conf Config) (*Server, error) {
 	m := &mount{pool: pool, conf: conf, log: conf.Logger}
 	m.ids.key = pool.Key()
-	m.files = rbdio.NewFiles(pool, rbdio.FilesOptions{
+	var err error
+	if m.loop, err = newLoop(m); err != nil {
+		return nil, err
+	}
+	opts := rbdio.FilesOptions{
 		TrashKeep: conf.TrashKeep,
 		NoExtents: conf.NoExtents,
 		ReadOnly:  conf.ReadOnly,
 		Logger:    conf.Logger,
 		Name:      m.ids.name,
-	})
+	}
+	if m.loop != nil {
+		opts.Gate = m.gate
+	}
+	m.files = rbdio.NewFiles(pool, opts)
 	m.snaps = snapshots.New(pool, m.files, snapshots.Options{NoExtents: conf.NoExtents, Logger: conf.Logger})
 	t, err := serve(m)
 	if err != nil {
@@ -122,6 +133,7 @@ func (s *Server) Close(ctx context.Context) error {
 		s.close.Do(func() {
 			s.closeErr = s.m.files.Close()
 			s.m.snaps.Close()
+			s.m.logTotals()
 		})
 		close(done)
 	}()

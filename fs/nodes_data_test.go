@@ -49,7 +49,7 @@ func TestReadThatIsGivenUpKeepsItsBuffer(t *testing.T) {
 		if _, errno := h.Read(canceled(-1), make([]byte, 4), 0); errno != syscall.EINTR {
 			t.Errorf("answered %v", errno)
 		}
-		other := tr.m.bufs.get(4)
+		other := tr.m.transfers.bufs.get(4)
 		copy(*other, "mine")
 		release()
 		synctest.Wait()

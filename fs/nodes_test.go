@@ -19,13 +19,13 @@ import (
 // tree is the node tree of a mount, which a test asks as the kernel does, and
 // its pool.
 type tree struct {
-	t    *testing.T
+	t    testing.TB
 	m    *mount
 	pool *memrbd.Pool
 	raw  fuse.RawFileSystem
 }
 
-func newTree(t *testing.T) *tree {
+func newTree(t testing.TB) *tree {
 	pool := memrbd.New(memrbd.Options{ObjectSize: 4096, WriteBack: true})
 	log := slog.New(slog.DiscardHandler)
 	m := &mount{pool: pool, log: log, conf: Config{FileMode: 0o600, DirMode: 0o700, Logger: log}}

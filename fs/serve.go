@@ -14,10 +14,22 @@ import (
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"rbdfs/fs/loop"
+	"rbdfs/rbdio"
 )
 
-// transport is what carries the kernel's requests to the nodes: go-fuse's
-// server. It is the one place to put another request loop.
+// DataPath says which way reads and writes of open files go.
+type DataPath string
+
+// The values of DataPath.
+const (
+	DataPathC  DataPath = "c"  // those of images past Go, by package loop
+	DataPathGo DataPath = "go" // all by go-fuse's server
+)
+
+// transport is what carries the kernel's requests to the nodes: package loop, or
+// go-fuse's server.
 type transport interface {
 	// Wait returns when the file system is unmounted.
 	Wait()
@@ -25,20 +37,85 @@ type transport interface {
 
 // serve mounts and serves the node tree of m.
 func serve(m *mount) (transport, error) {
-	root := &rootNode{mount: m}
 	o := options(m)
-	server, err := fuse.NewServer(&syncWrites{fusefs.NewNodeFS(root, o)}, m.conf.Dir, &o.MountOptions)
-	if err == nil {
-		go server.Serve()
-		err = server.WaitMount()
-	}
+	fd, err := loop.Mount(m.conf.Dir, &o.MountOptions)
 	if err != nil {
 		return nil, fmt.Errorf("mount %s: %w", m.conf.Dir, err)
 	}
+	raw := &syncWrites{fusefs.NewNodeFS(&rootNode{mount: m}, o)}
+	t, flags, err := m.carry(fd, raw, &o.MountOptions)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("serve %s: %w", m.conf.Dir, err), unmount(m.conf.Dir, syscall.MNT_DETACH))
+	}
 	// Linux 6.6 brought this capability, and the dropping of cached pages.
-	m.directWrites.Store(server.KernelSettings().Flags64()&fuse.CAP_DIRECT_IO_ALLOW_MMAP != 0)
-	return server, nil
+	m.directWrites.Store(flags&fuse.CAP_DIRECT_IO_ALLOW_MMAP != 0)
+	return t, nil
 }
+
+// carry begins to answer requests on fd, and returns the capabilities that the
+// kernel has offered.
+func (m *mount) carry(fd int, raw fuse.RawFileSystem, o *fuse.MountOptions) (transport, uint64, error) {
+	if m.loop != nil {
+		err := m.loop.Serve(fd, raw, o)
+		return m.loop, m.loop.KernelFlags(), err
+	}
+	mounted := *o
+	mounted.DirectMount = false // it would mount once more, on the device
+	server, err := fuse.NewServer(raw, fmt.Sprintf("/dev/fd/%d", fd), &mounted)
+	if err != nil {
+		return nil, 0, err
+	}
+	go server.Serve()
+	return server, server.KernelSettings().Flags64(), nil
+}
+
+// newLoop makes the loop of the mount, if reads and writes are to go that way.
+func newLoop(m *mount) (*loop.Loop, error) {
+	if m.conf.DataPath == DataPathGo {
+		return nil, nil
+	}
+	return loop.New(loop.Options{
+		MaxIO:  maxIO,
+		Logger: m.log,
+		GiveUp: func(node uint64, pid uint32, age time.Duration) bool { return m.givesUp(m.ids.file(node), pid, age) },
+		TimedOut: func(node uint64) fuse.Status {
+			return fuse.Status(m.errno(rbdio.Errorf(syscall.ETIMEDOUT, "read or write an open image"), m.ids.file(node)))
+		},
+		Slow: m.slow,
+	})
+}
+
+// gate returns the gate of an image's file, or nil.
+func (m *mount) gate(imageID string) rbdio.Gate {
+	ino, err := m.ids.inode(imageID, "")
+	if err != nil {
+		return nil // nobody can open it either
+	}
+	return m.loop.Gate(ino)
+}
+
+// slow logs that requests have waited for long, and that they do no more.
+func (m *mount) slow(node uint64, age time.Duration) {
+	if age == 0 {
+		m.log.Info("the cluster answers again")
+		return
+	}
+	m.log.Warn("requests wait: the cluster does not answer", "oldest", age.Round(time.Second), "image", m.ids.file(node))
+}
+
+// logTotals tells what has gone past Go.
+func (m *mount) logTotals() {
+	if m.loop == nil {
+		return
+	}
+	t := m.loop.Totals()
+	m.log.Debug("reads and writes past Go", "reads", t.Reads, "bytes read", t.ReadBytes, "read time", t.ReadTime,
+		"writes", t.Writes, "bytes written", t.WrittenBytes, "write time", t.WriteTime, "redone", t.Redone)
+}
+
+// maxIO is the most bytes of one read or write: the kernel's usual limit, where
+// go-fuse's default is 128 KiB.
+const maxIO = 1 << 20
 
 // syncWrites answers a write(2) of a file opened with O_SYNC or O_DSYNC, or one
 // with RWF_DSYNC, after an fsync. The kernel sends that itself for a cached file,
@@ -83,14 +160,15 @@ func options(m *mount) *fusefs.Options {
 		NegativeTimeout: &never, // a new image shows at once
 		NullPermissions: true,   // mode 0 is a mode
 		RootStableAttr:  &fusefs.StableAttr{Ino: rootIno},
+		ExternalNodeID:  true, // package loop knows a file by its inode number
 		Logger:          logger,
 		MountOptions: fuse.MountOptions{
 			AllowOther:           m.conf.AllowOther,
 			FsName:               "rbd:" + m.conf.Source,
 			Name:                 "rbdfs",
-			MaxWrite:             1 << 20, // the kernel's usual limit; go-fuse's default is 128 KiB
-			MaxBackground:        64,      // read-ahead and O_DIRECT requests in flight; go-fuse's default is 12
-			DisableReadDirPlus:   true,    // ls alone asks for names; rootNode fetches attributes ahead for ls -l
+			MaxWrite:             maxIO,
+			MaxBackground:        64,   // read-ahead and O_DIRECT requests in flight; go-fuse's default is 12
+			DisableReadDirPlus:   true, // ls alone asks for names; rootNode fetches attributes ahead for ls -l
 			DirectMount:          os.Geteuid() == 0,
 			DirectMountFlags:     syscall.MS_NOSUID | syscall.MS_NODEV,
 			Options:              []string{"default_permissions"},

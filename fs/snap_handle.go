@@ -33,20 +33,7 @@ func (h *snapHandle) name() string { return h.ids.name(h.file.ImageID()) }
 // Read answers read(2): all bytes up to the file's end, EIO, or ESTALE when the
 // snapshot was removed.
 func (h *snapHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
-	buf := h.bufs.get(len(dest))
-	n := 0
-	errno := h.call(ctx, h.name(), func() (err error) {
-		n, err = h.file.ReadAt(*buf, uint64(off))
-		return err
-	})
-	if errno == syscall.EINTR {
-		return nil, errno // librbd still writes to the buffer
-	}
-	if errno != 0 {
-		h.bufs.put(buf)
-		return nil, errno
-	}
-	return &readResult{buf: buf, n: n, pool: &h.bufs}, 0
+	return h.read(ctx, h.name(), h.file, len(dest), off)
 }
 
 // Lseek answers lseek(2) with SEEK_DATA and SEEK_HOLE; the kernel answers the

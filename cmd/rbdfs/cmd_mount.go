@@ -27,6 +27,8 @@ type mountCmd struct {
 	AllowOther   bool     `help:"Let other users in, as far as owner and mode allow."`
 	SnapDir      string   `name:"snapdir" enum:"hidden,visible" default:"${snapdir}" help:"Whether a listing shows .snap, .trash and .group: ${enum}."`
 
+	DataPath string `enum:"c,go" default:"${data_path}" help:"Way of reads and writes: c, the fast one, or go, through go-fuse's server."`
+
 	cephFlags  `embed:"" group:"Ceph"`
 	imageFlags `embed:"" group:"Images"`
 	logFlags   `embed:"" group:"Log"`
@@ -128,7 +130,7 @@ func (c *mountCmd) fsConfig(path string, logger *slog.Logger) fs.Config {
 		Dir: path, Source: c.Pool.String(), ReadOnly: c.ReadOnly,
 		UID: c.UID, GID: c.GID, FileMode: uint32(c.FileMode), DirMode: uint32(c.DirMode),
 		AllowOther: c.AllowOther, SnapDir: fs.SnapDir(c.SnapDir), TrashKeep: c.TrashKeep,
-		NoExtents: c.NoExtents, Logger: logger, Debug: c.level() <= slog.LevelDebug,
+		NoExtents: c.NoExtents, DataPath: fs.DataPath(c.DataPath), Logger: logger, Debug: c.level() <= slog.LevelDebug,
 	}
 }
 

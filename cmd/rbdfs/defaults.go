@@ -15,6 +15,7 @@ const (
 	defaultDirMode   = "0700"
 	defaultCache     = "writeback"
 	defaultSnapDir   = "hidden"
+	defaultDataPath  = "c"
 	defaultTrashKeep = "0s"
 	defaultIOTimeout = "0s"
 	defaultLogFormat = "text"
@@ -58,6 +59,7 @@ func defaultVars() kong.Vars {
 		"dir_mode":   defaultDirMode,
 		"cache":      defaultCache,
 		"snapdir":    defaultSnapDir,
+		"data_path":  defaultDataPath,
 		"trash_keep": defaultTrashKeep,
 		"io_timeout": defaultIOTimeout,
 		"log_format": defaultLogFormat,

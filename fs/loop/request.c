@@ -1,0 +1,125 @@
+#include "request.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+/* How long a reader waits for memory to come back. Then it takes more, since the
+ * kernel hands out interrupts first, and one of them may end the wait. */
+#define PATIENCE_S 1
+
+void pool_init(struct pool *pool, pthread_mutex_t *lock, size_t max_io, size_t limit)
+{
+	pthread_condattr_t monotonic;
+
+	*pool = (struct pool){
+		.room = {[SMALL] = 4096, [MEDIUM] = 65536, [LARGE] = max_io},
+		.limit = limit,
+		.lock = lock,
+	};
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&pool->freed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+void pool_destroy(struct pool *pool)
+{
+	for (enum size s = 0; s < SIZES; s++)
+		while (pool->free[s] != NULL) {
+			struct request *q = pool->free[s];
+
+			pool->free[s] = q->next;
+			free(q);
+		}
+	pthread_cond_destroy(&pool->freed);
+}
+
+static size_t memory_of(const struct pool *pool, enum size s)
+{
+	/* The reply to a READ has a header of its own. */
+	return sizeof(struct request) + HEAD + sizeof(struct fuse_out_header) + pool->room[s];
+}
+
+/* Takes a free request off the list, or NULL. */
+static struct request *take_free_locked(struct pool *pool, enum size s)
+{
+	struct request *q = pool->free[s];
+
+	pool->lent += memory_of(pool, s);
+	if (q != NULL) {
+		pool->free[s] = q->next;
+		pool->kept -= memory_of(pool, s);
+	}
+	return q;
+}
+
+/* Makes a request where there was no free one. */
+static struct request *ready(struct pool *pool, struct request *q, enum size s)
+{
+	if (q == NULL)
+		q = malloc(memory_of(pool, s));
+	if (q == NULL) {
+		pthread_mutex_lock(pool->lock);
+		pool->lent -= memory_of(pool, s);
+		pthread_mutex_unlock(pool->lock);
+		return NULL;
+	}
+	q->size = s;
+	q->gate = NULL;
+	q->answered = 0;
+	return q;
+}
+
+struct request *pool_take(struct pool *pool, size_t data)
+{
+	enum size s = SMALL;
+	struct request *q;
+
+	while (s < SIZES && pool->room[s] < data)
+		s++;
+	if (s == SIZES)
+		return NULL;
+	pthread_mutex_lock(pool->lock);
+	q = take_free_locked(pool, s);
+	pthread_mutex_unlock(pool->lock);
+	return ready(pool, q, s);
+}
+
+struct request *pool_wait(struct pool *pool)
+{
+	struct timespec until;
+	struct request *q;
+	int r = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += PATIENCE_S;
+	pthread_mutex_lock(pool->lock);
+	while (r == 0 && pool->lent > pool->limit)
+		r = pthread_cond_timedwait(&pool->freed, pool->lock, &until);
+	q = take_free_locked(pool, LARGE);
+	pthread_mutex_unlock(pool->lock);
+	return ready(pool, q, LARGE);
+}
+
+struct request *pool_give_locked(struct pool *pool, struct request *q)
+{
+	size_t memory = memory_of(pool, q->size);
+
+	if (pool->lent > pool->limit)
+		pthread_cond_broadcast(&pool->freed);
+	pool->lent -= memory;
+	if (pool->kept + memory > pool->limit / 4)
+		return q;
+	q->next = pool->free[q->size];
+	pool->free[q->size] = q;
+	pool->kept += memory;
+	return NULL;
+}
+
+void pool_give(struct pool *pool, struct request *q)
+{
+	pthread_mutex_lock(pool->lock);
+	q = pool_give_locked(pool, q);
+	pthread_mutex_unlock(pool->lock);
+	free(q);
+}
