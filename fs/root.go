@@ -38,6 +38,7 @@ var (
 	_ fusefs.NodeLinker     = (*rootNode)(nil)
 	_ fusefs.NodeTmpfiler   = (*rootNode)(nil)
 	_ fusefs.NodeGetxattrer = (*rootNode)(nil)
+	_ fusefs.NodeFsyncer    = (*rootNode)(nil)
 
 	_ fusefs.NodeSetxattrer    = (*rootNode)(nil)
 	_ fusefs.NodeRemovexattrer = (*rootNode)(nil)
@@ -54,6 +55,10 @@ func (r *rootNode) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.A
 func (r *rootNode) Setattr(context.Context, fusefs.FileHandle, *fuse.SetAttrIn, *fuse.AttrOut) syscall.Errno {
 	return syscall.EPERM
 }
+
+// Fsync answers fsync(2) of the root: what is made, removed or renamed is on the
+// OSDs when that is answered.
+func (r *rootNode) Fsync(context.Context, fusefs.FileHandle, uint32) syscall.Errno { return 0 }
 
 // Getxattr answers getxattr(2) of the root, which has none: ENODATA.
 func (r *rootNode) Getxattr(context.Context, string, []byte) (uint32, syscall.Errno) {

@@ -43,6 +43,7 @@ var (
 	_ fusefs.NodeRemovexattrer  = (*snapNode)(nil)
 	_ fusefs.NodeListxattrer    = (*snapNode)(nil)
 	_ fusefs.NodeCopyFileRanger = (*snapNode)(nil)
+	_ fusefs.NodeFsyncer        = (*snapNode)(nil)
 )
 
 // Setattr answers truncate(2), chmod(2), chown(2) and utimensat(2): EROFS.
@@ -95,6 +96,9 @@ func (n *snapNode) Link(context.Context, fusefs.InodeEmbedder, string, *fuse.Ent
 func (n *snapNode) Tmpfile(context.Context, uint32, uint32, *fuse.EntryOut) (*fusefs.Inode, fusefs.FileHandle, uint32, syscall.Errno) {
 	return nil, nil, 0, syscall.EOPNOTSUPP
 }
+
+// Fsync answers fsync(2): nothing is left to write.
+func (n *snapNode) Fsync(context.Context, fusefs.FileHandle, uint32) syscall.Errno { return 0 }
 
 // Getxattr answers getxattr(2): there are none. ENODATA.
 func (n *snapNode) Getxattr(context.Context, string, []byte) (uint32, syscall.Errno) {

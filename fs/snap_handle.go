@@ -14,7 +14,7 @@ import (
 // snapHandle is one open(2) of a snapshot's file.
 //
 // Not there: Write, Allocate (the kernel answers EBADF, as it is open for
-// reading), Flush, Fsync (there is nothing to flush).
+// reading), Fsync (the node's).
 type snapHandle struct {
 	*mount
 	file *snapshots.File
@@ -24,7 +24,6 @@ var (
 	_ fusefs.FileReader   = (*snapHandle)(nil)
 	_ fusefs.FileLseeker  = (*snapHandle)(nil)
 	_ fusefs.FileFlusher  = (*snapHandle)(nil)
-	_ fusefs.FileFsyncer  = (*snapHandle)(nil)
 	_ fusefs.FileReleaser = (*snapHandle)(nil)
 )
 
@@ -60,9 +59,6 @@ func (h *snapHandle) Lseek(ctx context.Context, off uint64, whence uint32) (uint
 
 // Flush answers close(2).
 func (h *snapHandle) Flush(context.Context) syscall.Errno { return 0 }
-
-// Fsync answers fsync(2).
-func (h *snapHandle) Fsync(context.Context, uint32) syscall.Errno { return 0 }
 
 // Release ends the handle after the last close(2).
 func (h *snapHandle) Release(context.Context) syscall.Errno {

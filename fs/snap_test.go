@@ -172,3 +172,16 @@ func TestLinkClones(t *testing.T) {
 	h := header(tr.walk(".snap", "golden").NodeId)
 	tr.want("rmdir", tr.raw.Rmdir(nil, &h, "v1"), syscall.EBUSY)
 }
+
+// What a directory shows is on the OSDs at once, so fsync(2) of it succeeds.
+func TestFsyncOfDirectories(t *testing.T) {
+	tr := newTree(t)
+	id, err := tr.pool.Foreign().Create("vm1", 100)
+	must(t, err)
+	must(t, tr.pool.Foreign().Snapshot(id, "s"))
+	path := []string{".snap", "vm1", "s"}
+	for depth := range len(path) + 1 {
+		in := fuse.FsyncIn{InHeader: header(tr.walk(path[:depth]...).NodeId)}
+		tr.want("fsync", tr.raw.FsyncDir(nil, &in), 0)
+	}
+}
