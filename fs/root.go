@@ -295,7 +295,8 @@ func (r *rootNode) unlinked(name string) {
 
 // Rename answers rename(2). An image of the new name goes to the trash first.
 // EEXIST with RENAME_NOREPLACE, EINVAL for the other flags and for names that
-// the rbd command could not address, EXDEV to anywhere but the root.
+// the rbd command could not address; EROFS into a snapshot and EPERM to elsewhere
+// below .snap, not EXDEV, at which mv would begin to copy.
 func (r *rootNode) Rename(ctx context.Context, name string, newParent fusefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
 	if flags&^unix.RENAME_NOREPLACE != 0 {
 		return syscall.EINVAL
@@ -304,7 +305,7 @@ func (r *rootNode) Rename(ctx context.Context, name string, newParent fusefs.Ino
 		return syscall.EPERM
 	}
 	if newParent.EmbeddedInode() != r.EmbeddedInode() {
-		return syscall.EXDEV
+		return refusal(newParent)
 	}
 	image, errno := imageName(name)
 	if errno != 0 {

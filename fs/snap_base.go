@@ -82,6 +82,17 @@ func (n *snapNode) Rename(context.Context, string, fusefs.InodeEmbedder, string,
 	return n.refusal
 }
 
+// refusal is what a rename to a directory that takes none answers: EROFS or EPERM
+// below .snap, else EXDEV.
+func refusal(dir fusefs.InodeEmbedder) syscall.Errno {
+	if n, ok := dir.EmbeddedInode().Operations().(interface{ refuse() syscall.Errno }); ok {
+		return n.refuse()
+	}
+	return syscall.EXDEV
+}
+
+func (n *snapNode) refuse() syscall.Errno { return n.refusal }
+
 // Symlink answers symlink(2).
 func (n *snapNode) Symlink(context.Context, string, string, *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	return nil, n.refusal

@@ -160,8 +160,8 @@ func (n *snapImageDir) Rename(ctx context.Context, name string, newParent fusefs
 		return syscall.EINVAL
 	}
 	if newParent.EmbeddedInode() != n.EmbeddedInode() {
-		if _, below := newParent.EmbeddedInode().Operations().(*snapDir); below {
-			return syscall.EROFS
+		if errno := refusal(newParent); errno != syscall.EXDEV {
+			return errno
 		}
 		return syscall.EPERM
 	}

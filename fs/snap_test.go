@@ -185,3 +185,34 @@ func TestFsyncOfDirectories(t *testing.T) {
 		tr.want("fsync", tr.raw.FsyncDir(nil, &in), 0)
 	}
 }
+
+// An image cannot be moved below .snap, and mv is not told to copy it there.
+func TestRenameIntoSnapshots(t *testing.T) {
+	tr := newTree(t)
+	id, err := tr.pool.Foreign().Create("vm1", 100)
+	must(t, err)
+	must(t, tr.pool.Foreign().Snapshot(id, "s"))
+	path := []string{".snap", "vm1", "s"}
+	for depth, errno := range []syscall.Errno{syscall.EPERM, syscall.EPERM, syscall.EROFS} {
+		in := fuse.RenameIn{InHeader: header(rootIno), Newdir: tr.walk(path[:depth+1]...).NodeId}
+		tr.want("rename", tr.raw.Rename(nil, &in, "vm1", "x"), errno)
+	}
+}
+
+// A snapshot whose name the mount does not give can be read, renamed and removed.
+func TestSnapshotWithASlash(t *testing.T) {
+	tr := newTree(t)
+	id, err := tr.pool.Foreign().Create("vm1", 100)
+	must(t, err)
+	for _, name := range []string{"a/b", "a@b"} {
+		must(t, tr.pool.Foreign().Snapshot(id, name))
+	}
+	dir := tr.walk(".snap", "vm1")
+	tr.walk(".snap", "vm1", "a%2Fb", "vm1")
+	in := fuse.RenameIn{InHeader: header(dir.NodeId), Newdir: dir.NodeId}
+	tr.want("rename", tr.raw.Rename(nil, &in, "a%2Fb", "c"), 0)
+	tr.want("rename to", tr.raw.Rename(nil, &in, "c", "a@b"), syscall.EINVAL)
+	for _, name := range []string{"c", "a@b"} {
+		tr.want("rmdir", tr.raw.Rmdir(nil, &in.InHeader, name), 0)
+	}
+}
