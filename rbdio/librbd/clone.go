@@ -15,7 +15,8 @@ const (
 )
 
 // CloneSnapshot makes a copy-on-write clone of a snapshot with the options of new
-// images, and returns its id; ENOENT, EEXIST, EINVAL, EPERM.
+// images, and returns its id; ENOENT, EEXIST, EINVAL also for an empty image,
+// EOPNOTSUPP without the layering feature, EPERM.
 //
 // Calls rbd_clone3, and rbd_snap_protect where the cluster needs that.
 func (p *Pool) CloneSnapshot(imageID string, snapID uint64, name string) (id string, err error) {
@@ -32,18 +33,34 @@ func (p *Pool) CloneSnapshot(imageID string, snapID uint64, name string) (id str
 		if err != nil {
 			return err
 		}
-		errno := p.clone(s, parent, snap.Name, name, cloneFormat2)
-		switch errno {
-		case syscall.EOPNOTSUPP, syscall.ENOSYS, syscall.EINVAL:
-			errno = p.cloneProtected(s, parent, snap.Name, name)
+		if snap.Size == 0 {
+			return s.because(syscall.EINVAL, "RBD has no clones of empty images", "%s", what)
 		}
-		if errno != 0 {
+		switch errno := p.cloneAny(s, parent, snap.Name, name); errno {
+		case 0:
+		case syscall.ENOSYS:
+			return s.because(syscall.EOPNOTSUPP, "the image lacks the layering feature", "%s", what)
+		default:
 			return s.check(errno, "%s", what)
 		}
 		id, err = s.lookup(name)
 		return err
 	})
 	return id, err
+}
+
+// cloneAny makes a clone of format 2, and where the cluster refuses that, or
+// rbd_default_clone_format says so, one of format 1.
+func (p *Pool) cloneAny(s *session, parent, snap, name string) syscall.Errno {
+	if option(s.conn, "rbd_default_clone_format") == "1" {
+		return p.cloneProtected(s, parent, snap, name)
+	}
+	errno := p.clone(s, parent, snap, name, cloneFormat2)
+	switch errno {
+	case syscall.EOPNOTSUPP, syscall.EINVAL:
+		errno = p.cloneProtected(s, parent, snap, name)
+	}
+	return errno
 }
 
 // nameOf returns the name of the image with an id.

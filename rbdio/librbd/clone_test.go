@@ -2,6 +2,7 @@ package librbd
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"syscall"
@@ -86,4 +87,53 @@ func TestCloneProtected(t *testing.T) {
 	wantErrno(t, p.RemoveSnapshot(id, "v1"), syscall.EBUSY) // in the trash it is one still
 	must(t, p.Purge(clone))
 	must(t, p.RemoveSnapshot(id, "v1"))
+}
+
+// What RBD cannot clone is refused in words, and leaves the snapshot unprotected.
+func TestCloneRefused(t *testing.T) {
+	p := newPool(t)
+	for args, errno := range map[string]syscall.Errno{"0": syscall.EINVAL, "1M --image-feature exclusive-lock": syscall.EOPNOTSUPP} {
+		name := "img" + args[:1]
+		rbdCommand(t, append([]string{"create", p.cfg.Pool + "/" + name, "--size"}, strings.Fields(args)...)...)
+		id, err := p.Lookup(name)
+		must(t, err)
+		_, err = p.CloneSnapshot(id, takeSnap(t, p, id, "s").ID, "vm")
+		wantErrno(t, err, errno)
+		if why := (*rbdio.Error)(nil); !errors.As(err, &why) || why.Why == "" {
+			t.Errorf("no reason: %v", err)
+		}
+		if list := rbdCommand(t, "snap", "ls", p.cfg.Pool+"/"+name, "--format", "json"); !strings.Contains(list, `"protected":"false"`) {
+			t.Error(list)
+		}
+	}
+}
+
+// rbd_default_clone_format is heeded where it is 1.
+func TestCloneFormat(t *testing.T) {
+	p := newPool(t)
+	must(t, p.current.conn.SetConfigOption("rbd_default_clone_format", "1"))
+	id := create(t, p, "golden", 5<<20, "")
+	_, err := p.CloneSnapshot(id, takeSnap(t, p, id, "v1").ID, "vm")
+	must(t, err)
+	if list := rbdCommand(t, "snap", "ls", p.cfg.Pool+"/golden", "--format", "json"); !strings.Contains(list, `"protected":"true"`) {
+		t.Error(list)
+	}
+	wantErrno(t, p.RemoveSnapshot(id, "v1"), syscall.EBUSY)
+}
+
+// An image whose only snapshot was removed, but has clones, says why it stays.
+func TestRemoveWithARemovedSnapshot(t *testing.T) {
+	p := newPool(t)
+	id := create(t, p, "golden", 5<<20, "")
+	_, err := p.CloneSnapshot(id, takeSnap(t, p, id, "v1").ID, "vm")
+	must(t, err)
+	rbdCommand(t, "snap", "rm", p.cfg.Pool+"/golden@v1", "--no-progress")
+	if list, err := p.ListSnapshots(id); err != nil || len(list) > 0 {
+		t.Errorf("%v, %v", list, err)
+	}
+	_, err = p.Remove("golden", epoch)
+	wantErrno(t, err, syscall.ENOTEMPTY)
+	if !strings.Contains(err.Error(), "it has clones") {
+		t.Error(err)
+	}
 }

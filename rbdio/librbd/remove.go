@@ -76,9 +76,12 @@ func (s *session) unwatched(img *rbd.Image, what string) error {
 	return nil
 }
 
-// snapNamespaceMirror is the kind of the snapshots that mirroring makes
-// (RBD_SNAP_NAMESPACE_TYPE_MIRROR).
-const snapNamespaceMirror = 3
+// Kinds of snapshots that .snap does not show: one that was removed while it had
+// clones of format 2, and one that mirroring made (RBD_SNAP_NAMESPACE_TYPE_*).
+const (
+	snapNamespaceTrash  = 2
+	snapNamespaceMirror = 3
+)
 
 // keptSnapshots names the snapshots that keep an image from being removed: all
 // but those that mirroring has made, which end with it.
@@ -95,7 +98,11 @@ func keptSnapshots(img *rbd.Image) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if kind != snapNamespaceMirror {
+		switch kind {
+		case snapNamespaceMirror:
+		case snapNamespaceTrash:
+			names = append(names, quote(snap.Name)+" (removed, but it has clones)")
+		default:
 			names = append(names, quote(snap.Name))
 		}
 	}
