@@ -3,8 +3,6 @@ package snap
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,11 +17,7 @@ import (
 // golden makes an image of random data with a snapshot, and a clone of it.
 func golden(t *testing.T, size int) (data []byte, clonePath string) {
 	t.Helper()
-	seed := rand.Uint64()
-	t.Log("seed", seed)
-	data = make([]byte, size)
-	source := rand.NewChaCha8([32]byte(fmt.Appendf(nil, "%032x", seed)))
-	_, _ = source.Read(data)
+	data = random(t, size)
 	image(t, "golden", data)
 	cleared(t)
 	must(t, os.Mkdir(filepath.Join(snapsOf("golden"), "v1"), 0o755))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,6 +52,24 @@ func rbd(t *testing.T, args ...string) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(out)
+}
+
+// rbdLater is rbd for a test's cleanup.
+func rbdLater(t *testing.T, args ...string) {
+	t.Helper()
+	if _, err := env.Cluster.RBD(context.WithoutCancel(t.Context()), args...); err != nil {
+		t.Error(err)
+	}
+}
+
+// random is data of a seed that the log shows.
+func random(t *testing.T, size int) []byte {
+	t.Helper()
+	seed := rand.Uint64()
+	t.Log("seed", seed)
+	data := make([]byte, size)
+	_, _ = rand.NewChaCha8([32]byte(fmt.Appendf(nil, "%032x", seed))).Read(data)
+	return data
 }
 
 // spec is an image of the env's pool, as the rbd command names it.
