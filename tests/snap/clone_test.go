@@ -23,22 +23,26 @@ func clone(t *testing.T, snap, name string) string {
 	return path
 }
 
-// cleared waits at the end of the test until the clones that were removed are
+// cleared has the end of the test wait until the clones that were removed are
 // purged, and so keep no snapshot any more.
 func cleared(t *testing.T) {
 	t.Helper()
+	t.Cleanup(func() { purged(t) })
+}
+
+// purged waits until the trash is empty.
+func purged(t *testing.T) {
+	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
-	t.Cleanup(func() {
-		for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-			list, err := env.Cluster.RBD(ctx, "trash", "ls", "--all", env.Pool)
-			if err == nil && strings.TrimSpace(list) == "" {
-				return
-			}
-			if time.Now().After(end) {
-				t.Fatalf("after a minute, the trash holds %q: %v", list, err)
-			}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		list, err := env.Cluster.RBD(ctx, "trash", "ls", "--all", env.Pool)
+		if err == nil && strings.TrimSpace(list) == "" {
+			return
 		}
-	})
+		if time.Now().After(end) {
+			t.Fatalf("after a minute, the trash holds %q: %v", list, err)
+		}
+	}
 }
 
 // The golden image: an image, a snapshot, clones that are each changed, and all
