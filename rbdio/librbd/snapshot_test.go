@@ -280,7 +280,7 @@ func checkSnapshot(t *testing.T, p *Pool, id string, s rbdio.Snapshot, want []by
 func TestSnapshotListOfMany(t *testing.T) {
 	p := newPool(t)
 	id := create(t, p, "img", 1<<20, "")
-	const many = 300
+	const many = snapsAtOnce + 20
 	for i := range many {
 		must(t, p.CreateSnapshot(id, fmt.Sprint("s", i)))
 	}
