@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,6 +36,18 @@ func xattr(path, name string) (string, error) {
 	buf := make([]byte, 1000)
 	n, err := unix.Getxattr(path, name, buf)
 	return string(buf[:max(n, 0)]), err
+}
+
+// percent reads how far a flattening is.
+func percent(t *testing.T, path, suffix string) int {
+	t.Helper()
+	text, err := xattr(path, "user.rbd.flatten")
+	must(t, err)
+	n, err := strconv.Atoi(strings.TrimSuffix(text, suffix))
+	if err != nil {
+		t.Fatalf("%q does not end with %q", text, suffix)
+	}
+	return n
 }
 
 // wantContent fails when a file has other bytes.
@@ -76,14 +89,28 @@ func TestFlatten(t *testing.T) {
 	want(t, "flatten again", unix.Setxattr(path, "user.rbd.flatten", []byte("1"), 0), syscall.EINVAL)
 }
 
-// Unmounting stops a flattening, which can be begun again.
-func TestFlattenIsStoppedByUnmounting(t *testing.T) {
+// Setting 0 stops a flattening, and so does unmounting, and it can be begun again.
+func TestFlattenIsStopped(t *testing.T) {
 	env.Mount.Check(t)
 	data, path := golden(t, 256*mib)
 	m := env.Start(t, harness.Options{})
+	if got, err := xattr(m.Path("vm"), "user.rbd.flatten"); got != "0%" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	flatten(t, m.Path("vm"))
+	last := 0
+	for last == 0 { // it has begun to copy
+		last = percent(t, m.Path("vm"), "%")
+	}
+	must(t, unix.Setxattr(m.Path("vm"), "user.rbd.flatten", []byte("0"), 0))
+	m.WaitLog(t, "stopped flattening a clone.*percent")
+	if now := percent(t, m.Path("vm"), "%, stopped"); now < last || now == 100 {
+		t.Errorf("it has copied %d%%, had %d%%", now, last)
+	}
+	wantContent(t, path, data)
 	flatten(t, m.Path("vm"))
 	must(t, m.Unmount())
-	if !strings.Contains(m.Log(), "stopped flattening a clone") {
+	if strings.Count(m.Log(), "stopped flattening a clone") != 2 {
 		t.Errorf("not stopped: %s", m.Log())
 	}
 	if info := rbd(t, "info", spec("vm")); !strings.Contains(info, "parent: "+spec("golden")+"@v1") {
