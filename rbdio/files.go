@@ -126,13 +126,17 @@ func (t *Files) Create(name string, attr Attr) (id string, err error) {
 	return id, t.pool.SetAttr(id, attr)
 }
 
-// Clone makes a copy-on-write clone of a snapshot, with attr kept from the start.
+// Clone makes a copy-on-write clone of a snapshot and keeps attr with it, or makes
+// none: it would be another's.
 func (t *Files) Clone(imageID string, snapID uint64, name string, attr Attr) (id string, err error) {
 	id, err = t.pool.CloneSnapshot(imageID, snapID, name)
 	if err != nil {
 		return "", err
 	}
-	return id, t.pool.SetAttr(id, attr)
+	if err := t.pool.SetAttr(id, attr); err != nil {
+		return "", errors.Join(err, t.Remove(name))
+	}
+	return id, nil
 }
 
 // Remove moves the image called name to the trash. Whoever has it open goes on

@@ -2,6 +2,7 @@ package snap
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -152,12 +153,17 @@ func TestRunningWriter(t *testing.T) {
 		}
 		must(t, os.Mkdir(filepath.Join(snapsOf("vm1"), fmt.Sprint(n)), 0o755))
 	}
+	var theirs []struct{ Size int64 }
+	must(t, json.Unmarshal([]byte(rbd(t, "snap", "ls", "--format=json", spec("vm1"))), &theirs))
+	if len(theirs) != 8 {
+		t.Fatalf("rbd lists %v", theirs)
+	}
 	for n := range 8 {
 		size := int64(n+1) * 3 * int64(len(block))
 		got, err := os.ReadFile(snapOf("vm1", fmt.Sprint(n)))
 		must(t, err)
-		if int64(len(got)) != size || got[size-1] != byte(n+1) || stat(t, snapOf("vm1", fmt.Sprint(n))).Size != size {
-			t.Errorf("snapshot %d has %d bytes, want %d", n, len(got), size)
+		if int64(len(got)) != size || theirs[n].Size != size || got[size-1] != byte(n+1) || stat(t, snapOf("vm1", fmt.Sprint(n))).Size != size {
+			t.Errorf("snapshot %d has %d bytes, by rbd %d, want %d", n, len(got), theirs[n].Size, size)
 		}
 	}
 }
