@@ -58,6 +58,11 @@ func (l *limitedPool) Stat(id string) (Info, error) {
 	return l.Pool.Stat(id)
 }
 
+func (l *limitedPool) StatMany(entries []Entry) []Answer {
+	defer l.metadata.take()()
+	return l.Pool.StatMany(entries)
+}
+
 func (l *limitedPool) SetAttr(id string, attr Attr) error {
 	defer l.metadata.take()()
 	return l.Pool.SetAttr(id, attr)

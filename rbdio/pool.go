@@ -20,6 +20,10 @@ type Directory interface {
 type Headers interface {
 	// Stat reads an image's header; ENOENT.
 	Stat(id string) (Info, error)
+	// StatMany reads the headers of several images at once, and returns an answer
+	// for each. Of an entry with a name it is checked that the image has it still:
+	// ENOENT.
+	StatMany(entries []Entry) []Answer
 	// SetAttr keeps the attributes that attr names; ENOENT, EPERM.
 	SetAttr(id string, attr Attr) error
 	// Describe tells what an administrator asks of an image. It may open the
@@ -80,6 +84,12 @@ type Pool interface {
 type Entry struct {
 	Name string
 	ID   string
+}
+
+// Answer is what a pool says of one of several images.
+type Answer struct {
+	Info Info
+	Err  error
 }
 
 // TrashEntry is one removed image.

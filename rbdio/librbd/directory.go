@@ -112,11 +112,21 @@ func (p *Pool) Lookup(name string) (id string, err error) {
 
 // lookup is Lookup on one session.
 func (s *session) lookup(name string) (string, error) {
-	out, errno := readStep(s.io, idObject(name), "get_id", nil)
+	steps := []step{{method: "get_id"}}
+	errno := readSteps(s.io, idObject(name), steps)
+	return s.idOf(name, steps[0], errno)
+}
+
+// idOf takes the id of an image out of what get_id has answered, and errno the
+// operation.
+func (s *session) idOf(name string, got step, errno syscall.Errno) (string, error) {
+	if errno == 0 {
+		errno = got.errno
+	}
 	if errno != 0 {
 		return "", s.check(errno, "look up %q", name)
 	}
-	d := &decoder{b: out}
+	d := &decoder{b: got.out}
 	if id := d.str(); d.err == nil && id != "" {
 		return id, nil
 	}

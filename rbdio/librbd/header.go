@@ -68,8 +68,15 @@ func (p *Pool) Stat(id string) (info rbdio.Info, err error) {
 
 // header reads an image's header, as of one of its snapshots or noSnap.
 func (s *session) header(id string, snap uint64) (header, error) {
+	steps := headerSteps(snap)
+	errno := readSteps(s.io, headerObject(id), steps)
+	return s.headerOf(id, steps, errno)
+}
+
+// headerSteps are the parts of the operation that reads a header.
+func headerSteps(snap uint64) []step {
 	head := new(encoder).u64(snap).b
-	steps := []step{
+	return []step{
 		{method: "get_size", in: head},
 		{method: "get_features", in: append(head[:8:8], 1)}, // 1: to read
 		{method: "get_flags", in: head},
@@ -79,7 +86,11 @@ func (s *session) header(id string, snap uint64) (header, error) {
 		{method: "metadata_list", in: new(encoder).str(ourKeys).u64(maxOurKeys).b},
 		{method: "parent_overlap_get", in: head},
 	}
-	errno := readSteps(s.io, headerObject(id), steps)
+}
+
+// headerOf takes the header out of what the steps have answered, and errno their
+// operation.
+func (s *session) headerOf(id string, steps []step, errno syscall.Errno) (header, error) {
 	for _, needed := range steps[:3] {
 		if errno == 0 {
 			errno = needed.errno
@@ -139,17 +150,30 @@ func (h header) info(id string) rbdio.Info {
 // allocated counts an image's objects by its object map, where that can be
 // relied on.
 func (s *session) allocated(mapObject string, h header) int64 {
+	if !h.mapped() {
+		return h.allocated(nil, 0)
+	}
+	return h.allocated(readStep(s.io, mapObject, objectMapLoad, nil))
+}
+
+// objectMapLoad is the method that returns an object map.
+const objectMapLoad = "object_map_load"
+
+// mapped tells whether the image has an object map that says something of it, and
+// can be relied on.
+func (h header) mapped() bool {
+	return h.size != 0 && h.features&featureObjectMap != 0 && h.flags&flagObjectMapInvalid == 0 && !h.parent
+}
+
+// allocated counts an image's objects by the answer of objectMapLoad.
+func (h header) allocated(objectMap []byte, errno syscall.Errno) int64 {
 	if h.size == 0 {
 		return 0
 	}
-	if h.features&featureObjectMap == 0 || h.flags&flagObjectMapInvalid != 0 || h.parent {
+	if !h.mapped() || errno != 0 {
 		return rbdio.Unknown
 	}
-	out, errno := readStep(s.io, mapObject, "object_map_load", nil)
-	if errno != 0 {
-		return rbdio.Unknown
-	}
-	m, err := decodeObjectMap(out)
+	m, err := decodeObjectMap(objectMap)
 	if err != nil {
 		return rbdio.Unknown
 	}

@@ -30,6 +30,38 @@ func (p *Pool) Stat(id string) (rbdio.Info, error) {
 	if err != nil {
 		return rbdio.Info{}, err
 	}
+	return img.info(), nil
+}
+
+// StatMany reads the headers of several images.
+func (p *Pool) StatMany(entries []rbdio.Entry) []rbdio.Answer {
+	answers := make([]rbdio.Answer, len(entries))
+	err := p.begin("StatMany")
+	if err == nil {
+		defer p.mu.Unlock()
+	}
+	for i, e := range entries {
+		if answers[i].Err = err; err == nil {
+			answers[i] = p.answerLocked(e)
+		}
+	}
+	return answers
+}
+
+// answerLocked reads one header; ENOENT also where the image has another name.
+func (p *Pool) answerLocked(e rbdio.Entry) rbdio.Answer {
+	if named := p.names[e.Name]; e.Name != "" && (named == nil || named.id != e.ID) {
+		return rbdio.Answer{Err: rbdio.Errorf(syscall.ENOENT, "look up %q", e.Name)}
+	}
+	img, err := p.imageLocked("stat", e.ID)
+	if err != nil {
+		return rbdio.Answer{Err: err}
+	}
+	return rbdio.Answer{Info: img.info()}
+}
+
+// info returns the image's header.
+func (img *image) info() rbdio.Info {
 	info := rbdio.Info{
 		ID:         img.id,
 		Size:       img.size,
@@ -43,7 +75,7 @@ func (p *Pool) Stat(id string) (rbdio.Info, error) {
 	if img.invalidMap {
 		info.Allocated = rbdio.Unknown
 	}
-	return info, nil
+	return info
 }
 
 // SetAttr keeps the attributes that attr names.
