@@ -4,7 +4,8 @@
 //
 // A kernel request passes one method here and one call of rbdio:
 //
-//	rootNode     the mount's root: images by name (root.go, listing.go, root_clone.go)
+//	rootNode     the mount's root: images by name (root.go, root_clone.go)
+//	rootDir      one opendir(3) of it: names and attributes (root_dir.go, dir_handle.go, listing.go)
 //	imageNode    an image's file: attributes, open (image.go, image_xattr.go, image_flatten.go)
 //	imageHandle  one open(2) of it: data (image_handle.go, image_holes.go)
 //	snapNode     what all nodes below .snap refuse (snap_base.go)
@@ -43,7 +44,8 @@
 // # What the kernel caches
 //
 // Names and attributes for 0.9 s (the constant fresh), so that another host's
-// changes show within a second; a missing name is never cached. Attributes and data
+// changes show within a second; a missing name is never cached. What a listing says may be
+// older (listing.go), is cached for 0.1 s, and waited out by open. Attributes and data
 // of a snapshot's file never change, and are kept for long; its name is not. Data stays in
 // the page cache while a file is open, and is dropped at each open and when the
 // size or the time of the last write changed: close-to-open. Writes go through at

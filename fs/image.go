@@ -46,6 +46,7 @@ func (n *imageNode) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.
 	var info rbdio.Info
 	errno := n.call(ctx, n.name(), func() (err error) {
 		info, err = n.stat(n.id)
+		n.ahead.drop(n.id)
 		return gone(err)
 	})
 	if errno != 0 {
@@ -76,7 +77,7 @@ func (n *imageNode) Statfs(ctx context.Context, out *fuse.StatfsOut) syscall.Err
 // has checked the permissions. EFBIG past RBD's limit, EROFS and EACCES where
 // the image can only be read.
 func (n *imageNode) Setattr(ctx context.Context, fh fusefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
-	defer n.ahead.forget()
+	defer n.ahead.drop(n.id)
 	if size, ok := in.GetSize(); ok {
 		errno := n.call(ctx, n.name(), func() error { return gone(n.truncate(fh, size)) })
 		if errno != 0 {
@@ -168,6 +169,9 @@ func (m *mount) open(ctx context.Context, id string, flags uint32) (fusefs.FileH
 	if errno != 0 {
 		return nil, 0, errno
 	}
+	// What the kernel believes of the file from a listing may be old. Close-to-open
+	// says that an open file is as the last close left it.
+	time.Sleep(time.Until(m.ahead.drop(id)))
 	return h, openFlags(flags, m.directWrites.Load()), 0
 }
 

@@ -58,8 +58,5 @@ func (h *imageHandle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
 
 // Release ends the handle after the last close(2); nobody sees its error.
 func (h *imageHandle) Release(ctx context.Context) syscall.Errno {
-	if h.write {
-		h.ahead.forget() // while the file is open, it is asked itself
-	}
 	return h.errno(h.files.Release(h.file, h.write), h.name())
 }

@@ -41,10 +41,21 @@ func xattrValues(id string, d rbdio.Details) map[string]string {
 	return values
 }
 
-// Getxattr answers getxattr(2). ENODATA for a name that the image does not have.
+// noXattr is the answer for an attribute outside user.rbd: ENODATA for a user's
+// own, and EOPNOTSUPP for security labels, ACLs and the like, as from any file
+// system without them. ls -l asks for two of those with each file, until it hears so.
+func noXattr(name string) syscall.Errno {
+	if strings.HasPrefix(name, "user.") {
+		return syscall.ENODATA
+	}
+	return syscall.EOPNOTSUPP
+}
+
+// Getxattr answers getxattr(2). ENODATA for a name that the image does not have,
+// EOPNOTSUPP for kinds of attributes that no image has.
 func (n *imageNode) Getxattr(ctx context.Context, name string, dest []byte) (uint32, syscall.Errno) {
 	if !strings.HasPrefix(name, xattrPrefix) {
-		return 0, syscall.ENODATA
+		return 0, noXattr(name)
 	}
 	var value string
 	errno := n.call(ctx, n.name(), func() (err error) {

@@ -12,162 +12,327 @@ import (
 	"rbdfs/rbdio"
 )
 
-// finder counts lookups by name; each takes a while, as a round trip does.
-type finder struct {
-	mu   sync.Mutex
-	took time.Duration
-	err  error
-	n    map[string]int
+// headers counts what is read, by image id; each call takes a while, as a round trip
+// does.
+type headers struct {
+	mu     sync.Mutex
+	took   time.Duration
+	err    error
+	n      map[string]int
+	checks int // of names
+	size   uint64
 }
 
-func newFinder() *finder { return &finder{took: 10 * time.Millisecond, n: map[string]int{}} }
+func newHeaders() *headers { return &headers{took: 10 * time.Millisecond, n: map[string]int{}} }
 
-func (f *finder) find(image string) lookedUp {
-	at := time.Now()
-	f.mu.Lock()
-	f.n[image]++
-	f.mu.Unlock()
-	time.Sleep(f.took)
-	return lookedUp{info: rbdio.Info{ID: image}, at: at, err: f.err}
+func (h *headers) read(entries []rbdio.Entry) []rbdio.Answer {
+	h.mu.Lock()
+	answers := make([]rbdio.Answer, len(entries))
+	for i, e := range entries {
+		h.n[e.ID]++
+		if e.Name != "" {
+			h.checks++
+		}
+		answers[i] = rbdio.Answer{Info: rbdio.Info{ID: e.ID, Size: h.size}, Err: h.err}
+	}
+	h.mu.Unlock()
+	time.Sleep(h.took)
+	return answers
 }
 
-func (f *finder) total() (total int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, n := range f.n {
+func (h *headers) total() (total int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, n := range h.n {
 		total += n
 	}
 	return total
 }
 
-// newListing returns a listing of n images.
-func newListing(n int) (*listing, []string) {
-	var entries []rbdio.Entry
-	var names []string
-	for k := range n {
-		names = append(names, fmt.Sprintf("vm%05d", k))
-		entries = append(entries, rbdio.Entry{Name: names[k], ID: names[k]})
-	}
-	l := &listing{}
-	l.listed(entries)
-	return l, names
-}
-
-// ask looks an image up, and fails when the answer is another's or old.
-func ask(t *testing.T, l *listing, f *finder, image string) {
+// bubble runs a test in a bubble, whose last readings end before it does.
+func bubble(t *testing.T, test func(*testing.T)) {
 	t.Helper()
-	got := l.lookup(image, f.find)
-	if got.info.ID != image || got.err != nil {
-		t.Errorf("%s is image %q, %v", image, got.info.ID, got.err)
+	synctest.Test(t, func(t *testing.T) {
+		test(t)
+		time.Sleep(time.Minute)
+	})
+}
+
+// entriesOf returns n images.
+func entriesOf(n int) (entries []rbdio.Entry) {
+	for k := range n {
+		entries = append(entries, rbdio.Entry{Name: fmt.Sprintf("vm%05d", k), ID: fmt.Sprint("id", k)})
 	}
-	if age := time.Since(got.at); age >= fresh/2+f.took {
-		t.Errorf("%s: the answer is %v old", image, age)
+	return entries
+}
+
+// get asks for the i-th image as a handle does.
+func get(t *testing.T, l *listing, w *walk, i int, h *headers) (lookedUp, bool) {
+	t.Helper()
+	found, ok := l.answer(w, i, l.ask(w, i, h.read))
+	if ok && found.info.ID != w.entries[i].ID {
+		t.Errorf("%s is image %q", w.entries[i].Name, found.info.ID)
+	}
+	return found, ok
+}
+
+// list walks along a new listing as ls -l does, and fails when it gets nothing.
+func list(t *testing.T, l *listing, n int, h *headers) {
+	t.Helper()
+	w := l.listed(l.begin(), entriesOf(n))
+	for i := range n {
+		if _, ok := get(t, l, w, i, h); !ok {
+			t.Fatalf("no answer for image %d", i)
+		}
 	}
 }
 
-func TestWalkIsLookedUpAhead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l, names := newListing(1000)
-		f := newFinder()
-		start := time.Now()
-		for _, name := range names {
-			ask(t, l, f, name)
+// find asks for an image by name, and fails when the answer is another's or old.
+func find(t *testing.T, l *listing, h *headers, i int) bool {
+	t.Helper()
+	found, ok := l.lookup(entriesOf(i + 1)[i].Name, h.read)
+	if ok && found.info.ID != fmt.Sprint("id", i) {
+		t.Errorf("image %d is %q", i, found.info.ID)
+	}
+	if age := max(time.Since(found.at), time.Since(found.named)); ok && age >= fresh/2 {
+		t.Errorf("image %d: the answer is %v old", i, age)
+	}
+	return ok
+}
+
+func TestListingIsReadAhead(t *testing.T) {
+	for name, walk := range map[string]func(*testing.T, *listing, *headers){
+		"handle": func(t *testing.T, l *listing, h *headers) { list(t, l, 1000, h) },
+		"lookups": func(t *testing.T, l *listing, h *headers) {
+			l.listed(l.begin(), entriesOf(1000))
+			for i := range 1000 {
+				if !find(t, l, h, i) && i > 1 {
+					t.Errorf("image %d was not read ahead", i)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var l listing
+				h := newHeaders()
+				start := time.Now()
+				walk(t, &l, h)
+				if took := time.Since(start); took > 25*h.took {
+					t.Errorf("it took %v: headers were not read together", took)
+				}
+				if n := h.total(); n > 1000 || h.checks > 0 {
+					t.Errorf("%d headers and %d names read of 1000 images", n, h.checks)
+				}
+			})
+		})
+	}
+}
+
+// Who only wants names gets the first page with attributes all the same.
+func TestLittleIsReadForNames(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var l listing
+		h := newHeaders()
+		w := l.listed(l.begin(), entriesOf(1000))
+		for i := range firstPage {
+			get(t, &l, w, i, h)
 		}
-		if took := time.Since(start); took > 25*f.took {
-			t.Errorf("the walk took %v: lookups were not made together", took)
-		}
-		if n := f.total(); n != 1000 {
-			t.Errorf("%d lookups of 1000 images", n)
+		if n := h.total(); n > firstAhead {
+			t.Errorf("%d headers read", n)
 		}
 	})
 }
 
-func TestEachFetchIsHandedOutOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l, names := newListing(10)
-		f := newFinder()
-		for range 2 {
-			ask(t, l, f, names[0])
-			ask(t, l, f, names[1])
-			ask(t, l, f, names[5])
+// What one listing has read is good for the next, and for no other.
+func TestListingRepeated(t *testing.T) {
+	const n = 300
+	for _, c := range []struct {
+		took, pause time.Duration // of each call; behind the first listing
+		want        int           // headers read by the second, and by the third
+	}{
+		{10 * time.Millisecond, fresh / 3, 0},
+		{300 * time.Millisecond, fresh / 3, 0}, // it takes seconds
+		{10 * time.Millisecond, fresh, n},
+		{300 * time.Millisecond, fresh, n},
+		{5 * time.Second, fresh / 3, n}, // it takes too long
+	} {
+		bubble(t, func(t *testing.T) {
+			var l listing
+			h := newHeaders()
+			h.took = c.took
+			list(t, &l, n, h)
+			begin := h.total()
+			time.Sleep(c.pause)
+			list(t, &l, n, h)
+			if got := h.total() - begin; got != c.want && c.took < time.Second || got < c.want/2 {
+				t.Errorf("%v a call, pause of %v: the second listing read %d headers, want %d", c.took, c.pause, got, c.want)
+			}
+			begin = h.total()
+			time.Sleep(c.pause)
+			list(t, &l, n, h)
+			if got := h.total() - begin; c.want == 0 && got != n {
+				t.Errorf("%v a call: the third listing read %d headers", c.took, got)
+			}
+		})
+	}
+}
+
+// Only a listing gets what is old.
+func TestLookupsBehindAListingAreFresh(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var l listing
+		h := newHeaders()
+		h.took = fresh / 3
+		list(t, &l, 500, h)
+		for _, i := range []int{3, 2, 1} {
+			if find(t, &l, h, i) {
+				t.Errorf("image %d is known from a listing", i)
+			}
 		}
-		time.Sleep(f.took)
-		if f.n[names[5]] != 2 {
-			t.Errorf("two questions were answered by %d lookups", f.n[names[5]])
+		time.Sleep(listedFor + time.Second)
+		if n := len(l.answers); n > 0 {
+			t.Errorf("%d answers are kept", n)
 		}
 	})
 }
 
-func TestStaleFetchIsDropped(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l, names := newListing(10)
-		f := newFinder()
-		ask(t, l, f, names[0])
-		ask(t, l, f, names[1])
+func TestOnlyAWalkInOrderIsReadAhead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var l listing
+		h := newHeaders()
+		find(t, &l, h, 0) // not listed yet
+		l.listed(l.begin(), entriesOf(1000))
+		for _, i := range []int{0, 500, 3, 900, 40, 39, 38, 1000} {
+			find(t, &l, h, i)
+		}
+		if n := h.total(); n != 0 {
+			t.Errorf("%d headers read", n)
+		}
+	})
+}
+
+// Nothing read before a change through this mount is used after it, whether it is
+// there or on its way.
+func TestOwnChangesAreNotReadAhead(t *testing.T) {
+	for name, change := range map[string]func(*listing){
+		"image": func(l *listing) { l.drop("id5") },
+		"name":  func(l *listing) { l.forget() },
+	} {
+		for _, pause := range []time.Duration{0, 50 * time.Millisecond} {
+			bubble(t, func(t *testing.T) {
+				var l listing
+				h := newHeaders()
+				w := l.listed(l.begin(), entriesOf(10))
+				f := l.ask(w, 0, h.read)
+				time.Sleep(pause)
+				h.size = 7
+				change(&l)
+				_, _ = l.answer(w, 0, f)
+				if found, ok := get(t, &l, w, 5, h); ok && found.info.Size != 7 {
+					t.Errorf("%s, %v later: the answer is from before the change", name, pause)
+				}
+			})
+		}
+	}
+}
+
+// The names of a listing are checked once this mount has changed one, and by
+// lookups when it is not new any more.
+func TestNamesAreChecked(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var l listing
+		h := newHeaders()
+		w := l.listed(l.begin(), entriesOf(100))
+		get(t, &l, w, 0, h)
+		l.forget()
+		get(t, &l, w, 1, h)
+		if found, ok := get(t, &l, w, 2, h); !ok || !found.named.After(w.begun) || h.checks == 0 {
+			t.Errorf("%+v, %v, %d names checked", found, ok, h.checks)
+		}
+		l.listed(l.begin(), entriesOf(100))
 		time.Sleep(fresh)
-		ask(t, l, f, names[2]) // compares the age
-		if f.n[names[2]] != 2 {
-			t.Errorf("%d lookups, want another after the stale one", f.n[names[2]])
+		h.checks = 0
+		for i := range 50 {
+			find(t, &l, h, i)
 		}
-		time.Sleep(f.took)
+		if h.checks < 48 {
+			t.Errorf("%d names checked", h.checks)
+		}
 	})
 }
 
-func TestFailedFetchIsMadeAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l, names := newListing(3)
-		f := newFinder()
-		f.err = syscall.EIO
-		_ = l.lookup(names[0], f.find)
-		_ = l.lookup(names[1], f.find)
-		time.Sleep(f.took)
-		synctest.Wait()
-		f.err = nil
-		ask(t, l, f, names[2])
+// A listing that began before a change of a name does not know of it.
+func TestListingAcrossAChange(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var l listing
+		h := newHeaders()
+		of := l.begin()
+		l.forget()
+		get(t, &l, l.listed(of, entriesOf(1)), 0, h)
+		if h.checks != 1 {
+			t.Errorf("%d names checked", h.checks)
+		}
 	})
 }
 
-func TestOnlyAWalkInOrderIsLookedUpAhead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l, names := newListing(1000)
-		f := newFinder()
-		ask(t, l, f, names[0])
-		for _, k := range []int{500, 3, 900, 40, 39, 38} {
-			ask(t, l, f, names[k])
+func TestFailedReadIsNoAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var l listing
+		h := newHeaders()
+		h.err = syscall.EIO
+		w := l.listed(l.begin(), entriesOf(3))
+		if _, ok := get(t, &l, w, 0, h); ok {
+			t.Error("an error is an answer")
 		}
-		ask(t, l, f, "not listed")
-		time.Sleep(f.took)
-		if n := f.total(); n != 8 {
-			t.Errorf("%d lookups for 8 questions", n)
+	})
+}
+
+// The kernel may believe an old answer for a moment, and who opens the image
+// hears until when.
+func TestOldAnswersAreRemembered(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var l listing
+		h := newHeaders()
+		list(t, &l, 100, h)
+		time.Sleep(fresh - h.took)
+		list(t, &l, 100, h)
+		if left := time.Until(l.drop("id99")); left != brief {
+			t.Errorf("it may be believed for %v", left)
 		}
-		var unlisted listing
-		ask(t, &unlisted, f, names[0])
+		list(t, &l, 100, h)
+		if left := time.Until(l.drop("id99")); left > brief {
+			t.Errorf("it may be believed for %v", left)
+		}
 	})
 }
 
 func TestWalksBesideEachOther(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	synctest.Test(t, func(t *testing.T) {
-		l, names := newListing(300)
-		f := newFinder()
+	bubble(t, func(t *testing.T) {
+		var l listing
+		h := newHeaders()
 		var wg sync.WaitGroup
-		for w := range 4 {
-			pause := rand.New(rand.NewPCG(seed, uint64(w)))
+		for n := range 6 {
+			draw := rand.New(rand.NewPCG(seed, uint64(n)))
 			wg.Go(func() {
-				for k, name := range names {
-					ask(t, l, f, name)
-					if k%50 == 0 {
-						time.Sleep(time.Duration(pause.Int64N(int64(fresh))))
+				w := l.listed(l.begin(), entriesOf(300))
+				for i := range 300 {
+					if n%2 == 0 {
+						find(t, &l, h, i)
+					} else if found, ok := get(t, &l, w, i, h); ok && time.Since(found.at) > listedFor {
+						t.Errorf("image %d is %v old", i, time.Since(found.at))
+					}
+					if draw.IntN(50) == 0 {
+						time.Sleep(time.Duration(draw.Int64N(int64(fresh))))
+					}
+					if draw.IntN(100) == 0 {
+						l.drop(fmt.Sprint("id", draw.IntN(300)))
 					}
 				}
 			})
 		}
 		wg.Wait()
-		time.Sleep(f.took)
-		// Four walkers ask 1200 times; what was fetched for nobody is bounded.
-		if n := f.total(); n > 2*4*300 {
-			t.Errorf("%d lookups", n)
-		}
 	})
 }

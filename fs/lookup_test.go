@@ -43,7 +43,7 @@ func TestLookupAheadShowsOwnChanges(t *testing.T) {
 				tr.want("look up", status, 0)
 				entries, err := tr.pool.List()
 				must(t, err)
-				tr.m.ahead.listed(entries)
+				tr.m.ahead.listed(tr.m.ahead.begin(), entries)
 				tr.lookup("vm0")
 				tr.lookup("vm1") // the others are looked up ahead
 				synctest.Wait()

@@ -124,7 +124,11 @@ func TestExtendedAttributes(t *testing.T) {
 	}
 	_, status := tr.getxattr(f.NodeId, "user.rbd.meta.owner", 1)
 	tr.want("too little room", status, syscall.ERANGE)
-	for _, name := range []string{"security.capability", "user.rbd.parent", "user.rbd.meta.absent", "user.rbd.nonsense"} {
+	for _, name := range []string{"security.selinux", "security.capability", "system.posix_acl_access", "trusted.x"} {
+		_, status := tr.getxattr(f.NodeId, name, 100)
+		tr.want("get "+name, status, syscall.EOPNOTSUPP)
+	}
+	for _, name := range []string{"user.mine", "user.rbd.parent", "user.rbd.meta.absent", "user.rbd.nonsense"} {
 		_, status := tr.getxattr(f.NodeId, name, 100)
 		tr.want("get "+name, status, syscall.ENODATA)
 	}

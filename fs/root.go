@@ -27,7 +27,6 @@ var (
 	_ fusefs.NodeSetattrer  = (*rootNode)(nil)
 	_ fusefs.NodeStatfser   = (*rootNode)(nil)
 	_ fusefs.NodeLookuper   = (*rootNode)(nil)
-	_ fusefs.NodeReaddirer  = (*rootNode)(nil)
 	_ fusefs.NodeCreater    = (*rootNode)(nil)
 	_ fusefs.NodeMknoder    = (*rootNode)(nil)
 	_ fusefs.NodeUnlinker   = (*rootNode)(nil)
@@ -40,8 +39,9 @@ var (
 	_ fusefs.NodeGetxattrer = (*rootNode)(nil)
 	_ fusefs.NodeFsyncer    = (*rootNode)(nil)
 
-	_ fusefs.NodeSetxattrer    = (*rootNode)(nil)
-	_ fusefs.NodeRemovexattrer = (*rootNode)(nil)
+	_ fusefs.NodeOpendirHandler = (*rootNode)(nil)
+	_ fusefs.NodeSetxattrer     = (*rootNode)(nil)
+	_ fusefs.NodeRemovexattrer  = (*rootNode)(nil)
 )
 
 // Getattr answers stat(2) of the root.
@@ -60,9 +60,10 @@ func (r *rootNode) Setattr(context.Context, fusefs.FileHandle, *fuse.SetAttrIn, 
 // OSDs when that is answered.
 func (r *rootNode) Fsync(context.Context, fusefs.FileHandle, uint32) syscall.Errno { return 0 }
 
-// Getxattr answers getxattr(2) of the root, which has none: ENODATA.
-func (r *rootNode) Getxattr(context.Context, string, []byte) (uint32, syscall.Errno) {
-	return 0, syscall.ENODATA
+// Getxattr answers getxattr(2) of the root, which has none: ENODATA,
+// EOPNOTSUPP.
+func (r *rootNode) Getxattr(_ context.Context, name string, _ []byte) (uint32, syscall.Errno) {
+	return 0, noXattr(name)
 }
 
 // Setxattr answers setxattr(2) of the root: EOPNOTSUPP.
@@ -119,11 +120,13 @@ func (r *rootNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) 
 	return r.child(ctx, name, found, out)
 }
 
-// lookedUp is an image found by name, and when that was.
+// lookedUp is an image found by name.
 type lookedUp struct {
-	info rbdio.Info
-	at   time.Time
-	err  error
+	info   rbdio.Info
+	at     time.Time // when its attributes were asked for
+	named  time.Time // when it had the name
+	listed bool      // in a listing, where its attributes may be old
+	err    error
 }
 
 // lookup finds an image by name. An image that is open here has the size and
@@ -138,7 +141,8 @@ func (r *rootNode) lookup(image string) lookedUp {
 	if errors.Is(err, syscall.ENOENT) {
 		r.log.Info("an image has a name but no header: it is being made or removed, or that was cut off, and \"rbd rm\" removes it", "image", image, "id", id)
 	}
-	return lookedUp{info: info, at: at, err: err}
+	r.ahead.drop(id)
+	return lookedUp{info: info, at: at, named: at, err: err}
 }
 
 // stat returns an image's attributes, whether it is open or not.
@@ -160,42 +164,14 @@ func (r *rootNode) child(ctx context.Context, name string, found lookedUp, out *
 	}
 	r.ids.called(id, name)
 	r.fileAttr(ino, found.info, &out.Attr)
-	left := max(fresh-time.Since(found.at), time.Millisecond)
-	out.SetEntryTimeout(left)
-	out.SetAttrTimeout(left)
+	least := time.Millisecond
+	if found.listed {
+		least = brief
+	}
+	out.SetEntryTimeout(max(fresh-time.Since(found.named), least))
+	out.SetAttrTimeout(max(fresh-time.Since(found.at), least))
 	node := &imageNode{mount: r.mount, id: id, ino: ino}
 	return r.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFREG, Ino: ino}), 0
-}
-
-// Readdir answers getdents(2): the pool's images, in the order of their names.
-func (r *rootNode) Readdir(ctx context.Context) (fusefs.DirStream, syscall.Errno) {
-	var entries []rbdio.Entry
-	errno := r.call(ctx, "", func() (err error) {
-		entries, err = r.pool.List()
-		return err
-	})
-	if errno != 0 {
-		return nil, errno
-	}
-	r.ahead.listed(entries)
-	list := make([]fuse.DirEntry, 0, len(entries)+1)
-	if r.conf.SnapDir == SnapDirVisible {
-		list = append(list, fuse.DirEntry{Name: snapDirName, Ino: snapRootIno, Mode: syscall.S_IFDIR})
-	}
-	for _, e := range entries {
-		name, ok := fileName(e.Name)
-		if !ok {
-			r.ids.logHidden(r.log, e)
-			continue
-		}
-		ino, err := r.ids.inode(e.ID, "")
-		if err != nil {
-			r.errno(err, name)
-			continue
-		}
-		list = append(list, fuse.DirEntry{Name: name, Ino: ino, Mode: syscall.S_IFREG})
-	}
-	return fusefs.NewListDirStream(list), 0
 }
 
 // Create answers open(2) with O_CREAT of a name that does not exist: an empty

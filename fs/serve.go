@@ -147,6 +147,7 @@ func (s *syncWrites) synced(cancel <-chan struct{}, in *fuse.WriteIn, status fus
 // Kernel capabilities that go-fuse does not ask for by itself.
 const extraCapabilities = fuse.CAP_ASYNC_DIO | // a large O_DIRECT request goes out in parallel pieces
 	fuse.CAP_DIRECT_IO_ALLOW_MMAP | // mmap of a file opened with O_DIRECT
+	fuse.CAP_READDIRPLUS_AUTO | // ls alone asks for names, ls -l for names and attributes together
 	fuse.CAP_HANDLE_KILLPRIV_V2 // no getxattr of security.capability before each write: setuid bits are never kept
 
 // options are go-fuse's, each with its reason.
@@ -163,20 +164,18 @@ func options(m *mount) *fusefs.Options {
 		ExternalNodeID:  true, // package loop knows a file by its inode number
 		Logger:          logger,
 		MountOptions: fuse.MountOptions{
-			AllowOther:           m.conf.AllowOther,
-			FsName:               "rbd:" + m.conf.Source,
-			Name:                 "rbdfs",
-			MaxWrite:             maxIO,
-			MaxBackground:        64,   // read-ahead and O_DIRECT requests in flight; go-fuse's default is 12
-			DisableReadDirPlus:   true, // ls alone asks for names; rootNode fetches attributes ahead for ls -l
-			DirectMount:          os.Geteuid() == 0,
-			DirectMountFlags:     syscall.MS_NOSUID | syscall.MS_NODEV,
-			Options:              []string{"default_permissions"},
-			ExtraCapabilities:    extraCapabilities,
-			IgnoreSecurityLabels: true, // every listing asks for them; images have none
-			Debug:                m.conf.Debug,
-			Logger:               logger,
-			PanicHandler:         m.panicked,
+			AllowOther:        m.conf.AllowOther,
+			FsName:            "rbd:" + m.conf.Source,
+			Name:              "rbdfs",
+			MaxWrite:          maxIO,
+			MaxBackground:     64, // read-ahead and O_DIRECT requests in flight; go-fuse's default is 12
+			DirectMount:       os.Geteuid() == 0,
+			DirectMountFlags:  syscall.MS_NOSUID | syscall.MS_NODEV,
+			Options:           []string{"default_permissions"},
+			ExtraCapabilities: extraCapabilities,
+			Debug:             m.conf.Debug,
+			Logger:            logger,
+			PanicHandler:      m.panicked,
 		},
 	}
 	if m.conf.ReadOnly {

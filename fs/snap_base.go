@@ -111,9 +111,9 @@ func (n *snapNode) Tmpfile(context.Context, uint32, uint32, *fuse.EntryOut) (*fu
 // Fsync answers fsync(2): nothing is left to write.
 func (n *snapNode) Fsync(context.Context, fusefs.FileHandle, uint32) syscall.Errno { return 0 }
 
-// Getxattr answers getxattr(2): there are none. ENODATA.
-func (n *snapNode) Getxattr(context.Context, string, []byte) (uint32, syscall.Errno) {
-	return 0, syscall.ENODATA
+// Getxattr answers getxattr(2): there are none. ENODATA, EOPNOTSUPP.
+func (n *snapNode) Getxattr(_ context.Context, name string, _ []byte) (uint32, syscall.Errno) {
+	return 0, noXattr(name)
 }
 
 // Listxattr answers listxattr(2): there are none.

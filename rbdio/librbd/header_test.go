@@ -1,7 +1,9 @@
 package librbd
 
 import (
+	"fmt"
 	"math"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,6 +56,39 @@ func TestStat(t *testing.T) {
 	}
 	_, err := p.Stat("0123456789ab")
 	wantErrno(t, err, syscall.ENOENT)
+}
+
+// Many headers at once say what each says alone, and of each what is wrong.
+func TestStatMany(t *testing.T) {
+	p := newPool(t)
+	var entries []rbdio.Entry
+	for i := range 20 {
+		name := fmt.Sprint("img", i)
+		id := create(t, p, name, uint64(i)<<20, layouts[i%8].args)
+		if i%2 == 0 {
+			name = "" // not to be checked
+		}
+		entries = append(entries, rbdio.Entry{Name: name, ID: id})
+	}
+	img := open(t, p, entries[19].ID)
+	must(t, img.WriteAt([]byte{1}, 0))
+	mode := uint32(0o640)
+	must(t, p.SetAttr(entries[3].ID, rbdio.Attr{Mode: &mode}))
+	must(t, p.Rename("img5", "other"))
+	entries = append(entries, rbdio.Entry{ID: "0123456789ab"}, rbdio.Entry{Name: "none", ID: entries[0].ID})
+	for i, a := range p.StatMany(entries) {
+		if i == 5 || i >= 20 {
+			wantErrno(t, a.Err, syscall.ENOENT)
+			continue
+		}
+		must(t, a.Err)
+		if one, err := p.Stat(entries[i].ID); err != nil || !reflect.DeepEqual(one, a.Info) {
+			t.Errorf("image %d: %+v, alone %+v, %v", i, a.Info, one, err)
+		}
+	}
+	if got := p.StatMany(nil); len(got) != 0 {
+		t.Errorf("%d answers to nothing", len(got))
+	}
 }
 
 // Attributes are kept without opening the image, so without its watcher and its
