@@ -2,7 +2,9 @@
 # make check      everything that a change must pass; installs what it needs
 # make unit       the tests that need no Ceph and no mount, with the race detector
 # make demo       a mounted pool and a tour of it; make demo-stop ends it
-# make bench      rbdfs against what its user would otherwise pick, in one run
+# make bench      rbdfs against what its user would otherwise pick, in one run of
+#                 about an hour; make bench-quick, of less than 5 minutes;
+#                 make bench-scale, how cost grows. BENCH=... gives more flags
 # make lines      lines of Go and C per package, without and with tests
 # make clean
 
@@ -16,13 +18,13 @@ COMMIT := $(or $(shell git rev-parse HEAD 2>/dev/null),unknown)
 LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 # Packages with tests beside the code that need neither Ceph nor a mount.
-UNIT := ./rbdio ./rbdio/memrbd ./fs/... ./snapshots/... ./cmd/... ./tests/layers
+UNIT := ./rbdio ./rbdio/memrbd ./fs/... ./snapshots/... ./cmd/... ./tests/layers ./tests/bench/...
 
 # Enough OSDs for an erasure-coded pool of 2+1 chunks.
 OSDS := 3
 TEST_TIMEOUT := 15m
 
-.PHONY: build check deps lint unit demo demo-stop bench lines clean
+.PHONY: build check deps lint unit demo demo-stop bench bench-quick bench-scale bench-deps lines clean
 
 build: deps
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o rbdfs ./cmd/rbdfs
@@ -49,8 +51,17 @@ demo: build
 demo-stop:
 	tests/demo/stop
 
-bench: build
-	$(GO) run ./tests/bench
+bench: build bench-deps
+	$(GO) run ./tests/bench $(BENCH)
+
+bench-quick: build bench-deps
+	$(GO) run ./tests/bench -quick $(BENCH)
+
+bench-scale: build bench-deps
+	$(GO) run ./tests/bench -scale $(BENCH)
+
+bench-deps:
+	@tests/install-deps bench
 
 lines:
 	@for d in $$(git ls-files '*.go' '*.c' '*.h' | xargs -n1 dirname | sort -u); do \

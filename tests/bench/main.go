@@ -1,10 +1,3 @@
-// Bench measures rbdfs against what its user would otherwise pick, on a throwaway
-// cluster: the contestants in turn, A B A B, in one run, and the ratio of their
-// medians. Only the ratio means something on a machine that is not yours.
-//
-//	go run ./tests/bench [-runs N] [-size BYTES] [-data BYTES]
-//
-// It needs the program, built, as ./rbdfs or as RBDFS_BIN says.
 package main
 
 import (
@@ -13,124 +6,149 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"slices"
+	"regexp"
+	"strings"
 	"syscall"
 	"time"
-
-	"rbdfs/tests/cluster"
 )
 
+// flags are the command line.
+type flags struct {
+	settings
+	quick, scale bool
+	only         *regexp.Regexp
+	contestants  []string
+	out          string
+	readme       string
+	from         string
+}
+
 func main() {
-	log.SetFlags(0)
+	log.SetFlags(log.Ltime)
 	log.SetPrefix("bench: ")
-	var c config
-	flag.IntVar(&c.runs, "runs", 5, "how often each contestant runs")
-	flag.Int64Var(&c.size, "size", 4<<30, "size of the file, in bytes")
-	flag.Int64Var(&c.data, "data", 1<<30, "how much of it is data, in bytes; the rest is holes")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	f, err := parseFlags(os.Args[1:])
+	if err != nil {
+		os.Exit(2) // flag has said why
+	}
+	// SIGHUP too: a closed terminal must not leave daemons and mounts behind.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := run(ctx, c); err != nil {
-		log.Fatal(err)
+	if err := f.run(ctx); err != nil {
+		log.Print(err)
+		stop()
+		os.Exit(1)
 	}
 }
 
-// config is what to measure with.
-type config struct {
-	runs       int
-	size, data int64
-}
-
-// run starts a cluster, mounts a pool of it, and measures.
-func run(ctx context.Context, c config) (err error) {
-	dir, err := os.MkdirTemp("", "rbdfs-bench-")
+// parseFlags reads the command line. What it sets goes over -quick.
+func parseFlags(args []string) (*flags, error) {
+	var f flags
+	set := flag.NewFlagSet("bench", flag.ContinueOnError)
+	set.BoolVar(&f.quick, "quick", false, "small sizes, short runs and the most telling workloads: under 5 minutes")
+	set.BoolVar(&f.scale, "scale", false, "measure how cost grows with images, sizes, snapshots and open files instead")
+	only := set.String("only", "", "workloads to run, a `REGEXP` for their names; all by default")
+	contestants := set.String("contestants", "", "contestants to run, a comma-separated `LIST`; all by default")
+	runs := set.Int("runs", 0, "how often each contestant runs")
+	runtime := set.Duration("runtime", 0, "how long fio measures in each run; at least 1s")
+	set.StringVar(&f.out, "out", "", "`DIR` for the results; a new temporary one by default")
+	set.StringVar(&f.readme, "readme", "", "write the table into this `FILE`, between its bench markers, and the chart beside the benchmark")
+	set.StringVar(&f.from, "from", "", "measure nothing; report on this results.json `FILE` again")
+	if err := set.Parse(args); err != nil {
+		return nil, err
+	}
+	f.settings = full
+	if f.quick {
+		f.settings = quick
+	}
+	if *runs > 0 {
+		f.runs = *runs
+	}
+	if *runtime > 0 {
+		f.runtime = *runtime
+	}
+	if *contestants != "" {
+		f.contestants = strings.Split(*contestants, ",")
+	}
+	var err error
+	if f.only, err = regexp.Compile(*only); err == nil && f.runtime < time.Second {
+		err = fmt.Errorf("-runtime %v: at least 1s", f.runtime)
+	}
 	if err != nil {
-		return err
+		fmt.Fprintln(set.Output(), err)
 	}
-	defer os.RemoveAll(dir)
-	ceph, err := cluster.Start(ctx, cluster.Options{Dir: filepath.Join(dir, "cluster")})
-	if err != nil {
-		return err
-	}
-	defer ceph.Close()
-	const pool = "bench"
-	if err := ceph.CreatePool(ctx, pool); err != nil {
-		return err
-	}
-	mnt, unmount, err := mount(ctx, ceph, pool, dir)
-	if err != nil {
-		return err
-	}
-	defer unmount()
-	return copyIn(ctx, c, ceph.Conf(), pool, mnt, filepath.Join(dir, "source"))
+	return &f, err
 }
 
-// mount mounts the pool with default options, until unmount is called.
-func mount(ctx context.Context, ceph *cluster.Cluster, pool, dir string) (mnt string, unmount func(), err error) {
-	mnt = filepath.Join(dir, "mnt")
-	if err := os.Mkdir(mnt, 0o700); err != nil {
-		return "", nil, err
-	}
-	binary := os.Getenv("RBDFS_BIN")
-	if binary == "" {
-		binary = "./rbdfs"
-	}
-	if _, err := execute(ctx, binary, "mount", "--background", "--conf", ceph.Conf(), pool, mnt); err != nil {
-		return "", nil, err
-	}
-	return mnt, func() {
-		if _, err := execute(context.WithoutCancel(ctx), binary, "umount", mnt); err != nil {
-			log.Print(err)
-		}
-	}, nil
-}
-
-// copyIn compares cp into a new file with rbd import into a new image.
-func copyIn(ctx context.Context, c config, conf, pool, mnt, source string) error {
-	if err := sparseFile(source, c.size, c.data); err != nil {
-		return err
-	}
-	var cp, imported []time.Duration
-	for i := range c.runs {
-		took, err := execute(ctx, "cp", source, filepath.Join(mnt, fmt.Sprint("cp", i)))
+// run measures and reports.
+func (f *flags) run(ctx context.Context) error {
+	if f.from != "" {
+		r, err := readReport(f.from)
 		if err != nil {
 			return err
 		}
-		cp = append(cp, took)
-		image := fmt.Sprint("import", i)
-		took, err = execute(ctx, "rbd", "--conf", conf, "import", "--no-progress", "--pool", pool, source, image)
+		return f.publish(r)
+	}
+	if f.out == "" {
+		dir, err := os.MkdirTemp("", "rbdfs-bench-results-")
 		if err != nil {
 			return err
 		}
-		imported = append(imported, took)
-		fmt.Printf("run %d: cp %.2f s, rbd import %.2f s\n", i+1, cp[i].Seconds(), imported[i].Seconds())
-		for _, name := range []string{fmt.Sprint("cp", i), image} {
-			if _, err := execute(ctx, "rbd", "--conf", conf, "rm", "--no-progress", "--pool", pool, name); err != nil {
-				return err
-			}
+		f.out = dir
+	}
+	if err := os.MkdirAll(f.out, 0o755); err != nil {
+		return err
+	}
+	r := &report{Command: command(), Date: time.Now().UTC().Truncate(time.Second)}
+	failed := f.measure(ctx, r)
+	if len(r.Workloads) == 0 && len(r.Scale) == 0 {
+		return failed
+	}
+	// What was measured before a failure or Ctrl-C is worth a report.
+	if err := f.publish(r); err != nil {
+		return err
+	}
+	return failed
+}
+
+// measure fills in the report.
+func (f *flags) measure(ctx context.Context, r *report) (err error) {
+	b, err := newBench(ctx, f.settings)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := b.close(); err == nil {
+			err = closeErr
+		}
+	}()
+	r.Machine, r.Versions = thisMachine(), versions(ctx, b)
+	if f.scale {
+		return b.measureScale(ctx, f.only, r)
+	}
+	return b.measureWorkloads(ctx, f, r)
+}
+
+// command is what the user typed, but for the name of the program that "go run"
+// built.
+func command() string {
+	var vars []string
+	for _, v := range os.Environ() {
+		if strings.HasPrefix(v, "RBDFS_BENCH_") {
+			vars = append(vars, quote(v))
 		}
 	}
-	a, b := median(cp), median(imported)
-	fmt.Printf("cp of %d MiB with %d MiB of data into a new file: %.2f s; rbd import: %.2f s; ratio %.2f (below 1: cp is faster)\n",
-		c.size>>20, c.data>>20, a.Seconds(), b.Seconds(), a.Seconds()/b.Seconds())
-	return nil
-}
-
-// execute runs a command to its end, and tells how long it took.
-func execute(ctx context.Context, name string, args ...string) (time.Duration, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Stderr = os.Stderr
-	start := time.Now()
-	if err := cmd.Run(); err != nil {
-		return 0, fmt.Errorf("%s %q: %w", name, args, err)
+	words := append(vars, "tests/go", "run", "./tests/bench")
+	for _, arg := range os.Args[1:] {
+		words = append(words, quote(arg))
 	}
-	return time.Since(start), nil
+	return strings.Join(words, " ")
 }
 
-func median(d []time.Duration) time.Duration {
-	d = slices.Sorted(slices.Values(d))
-	return d[len(d)/2]
+// quote quotes a word for a POSIX shell, where it needs that.
+func quote(s string) string {
+	if regexp.MustCompile(`^[\w./=:,@%+-]+$`).MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -57,7 +57,8 @@ var owners = []owner{
 	{"github.com/ceph/go-ceph", []string{"rbdio/librbd"}, true},
 	{"<rbd", []string{"rbdio/librbd"}, true},
 	{"<rados", []string{"rbdio/librbd"}, true},
-	{"github.com/hanwen/go-fuse", []string{"fs/..."}, false},
+	{"github.com/hanwen/go-fuse", []string{"fs/...", "tests/bench/memfs"}, false},
+	{"gonum.org/v1", []string{"tests/bench"}, true},
 	{"github.com/alecthomas/kong", []string{"cmd/..."}, false},
 	{"testing", []string{"tests/..."}, false},
 }
