@@ -26,8 +26,15 @@ type identities struct {
 
 	mu     sync.Mutex // guards the maps
 	byIno  map[uint64]string
-	names  map[string]string // the last known file name, by image id, for the log
-	hidden map[string]bool   // images left out, by id: said once
+	names  map[string]calledName // by image id
+	hidden map[string]bool       // images left out, by id: said once
+}
+
+// calledName is the last known file name of an image, for the log, and whether the
+// image has lost it since.
+type calledName struct {
+	name string
+	lost bool
 }
 
 // inode returns the inode number of an image, or of one of its snapshots. Should
@@ -58,21 +65,44 @@ func hashInode(key string) uint64 {
 }
 
 // called remembers an image's file name.
-func (t *identities) called(imageID, name string) {
+func (t *identities) called(imageID, name string) { t.set(imageID, calledName{name: name}) }
+
+// calledInTrash remembers a removed image's file name.
+func (t *identities) calledInTrash(imageID, name string) {
+	t.set(imageID, calledName{name: trashDirName + "/" + name, lost: true})
+}
+
+func (t *identities) set(imageID string, name calledName) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.names == nil {
-		t.names = make(map[string]string)
+		t.names = make(map[string]calledName)
 	}
 	t.names[imageID] = name
+}
+
+// unlinked remembers that an image has no file name any more.
+func (t *identities) unlinked(imageID string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known, ok := t.names[imageID]; ok {
+		t.names[imageID] = calledName{name: known.name, lost: true}
+	}
+}
+
+// hasName tells whether an image has the file name that it was last known by.
+func (t *identities) hasName(imageID string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.names[imageID].lost
 }
 
 // name returns an image's last known file name, or its id.
 func (t *identities) name(imageID string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if name, ok := t.names[imageID]; ok {
-		return name
+	if known, ok := t.names[imageID]; ok {
+		return known.name
 	}
 	return "image " + imageID
 }

@@ -21,9 +21,8 @@ import (
 type imageNode struct {
 	fusefs.Inode
 	*mount
-	id       string
-	ino      uint64
-	unlinked atomic.Bool // it has no name any more
+	id  string
+	ino uint64
 }
 
 var (
@@ -53,7 +52,7 @@ func (n *imageNode) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.
 		return errno
 	}
 	n.fileAttr(n.ino, info, &out.Attr)
-	if n.unlinked.Load() {
+	if !n.ids.hasName(n.id) {
 		out.Nlink = 0
 	}
 	return 0

@@ -25,11 +25,14 @@ type tree struct {
 	raw  fuse.RawFileSystem
 }
 
-func newTree(t testing.TB) *tree {
+func newTree(t testing.TB) *tree { return newTreeThatKeeps(t, 0) }
+
+// newTreeThatKeeps keeps removed images for a time.
+func newTreeThatKeeps(t testing.TB, keep time.Duration) *tree {
 	pool := memrbd.New(memrbd.Options{ObjectSize: 4096, WriteBack: true})
 	log := slog.New(slog.DiscardHandler)
 	m := &mount{pool: pool, log: log, conf: Config{FileMode: 0o600, DirMode: 0o700, Logger: log}}
-	m.files = rbdio.NewFiles(pool, rbdio.FilesOptions{Logger: log})
+	m.files = rbdio.NewFiles(pool, rbdio.FilesOptions{TrashKeep: keep, Logger: log})
 	m.snaps = snapshots.New(pool, m.files, snapshots.Options{Logger: log})
 	m.ids.key = pool.Key()
 	timeout := fresh

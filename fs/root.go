@@ -99,11 +99,14 @@ func (r *rootNode) Statfs(ctx context.Context, out *fuse.StatfsOut) syscall.Errn
 	return 0
 }
 
-// Lookup answers every path resolution of an image's name, and of .snap, which
-// is there whether it is listed or not; ENOENT.
+// Lookup answers every path resolution of an image's name, and of .snap and
+// .trash, which are there whether they are listed or not; ENOENT.
 func (r *rootNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
-	if name == snapDirName {
+	switch name {
+	case snapDirName:
 		return r.snapRoot(ctx, out), 0
+	case trashDirName:
+		return r.trashRoot(ctx, out)
 	}
 	image, errno := imageName(name)
 	if errno != 0 {
@@ -260,11 +263,11 @@ func (r *rootNode) Unlink(ctx context.Context, name string) syscall.Errno {
 	return errno
 }
 
-// unlinked marks the node of a name as having no name any more.
+// unlinked remembers that the image of a name has none any more.
 func (r *rootNode) unlinked(name string) {
 	if child := r.GetChild(name); child != nil {
 		if node, ok := child.Operations().(*imageNode); ok {
-			node.unlinked.Store(true)
+			r.ids.unlinked(node.id)
 		}
 	}
 }
@@ -272,7 +275,8 @@ func (r *rootNode) unlinked(name string) {
 // Rename answers rename(2). An image of the new name goes to the trash first.
 // EEXIST with RENAME_NOREPLACE, EINVAL for the other flags and for names that
 // the rbd command could not address; EROFS into a snapshot and EPERM to elsewhere
-// below .snap, not EXDEV, at which mv would begin to copy.
+// but the root, not EXDEV, at which mv would remove what has the new name in .trash,
+// and begin to copy.
 func (r *rootNode) Rename(ctx context.Context, name string, newParent fusefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
 	if flags&^unix.RENAME_NOREPLACE != 0 {
 		return syscall.EINVAL

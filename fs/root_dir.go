@@ -17,7 +17,7 @@ import (
 type rootDir struct {
 	dirHandle
 	root *rootNode
-	walk *walk // along what dirHandle.list has, but for .snap
+	walk *walk // along what dirHandle.list has, but for .snap and the like
 
 	plus   bool            // attributes are asked for
 	whole  bool            // and more than a few
@@ -50,9 +50,11 @@ func (r *rootNode) list(ctx context.Context) ([]fuse.DirEntry, *walk, syscall.Er
 	if errno != 0 {
 		return nil, nil, errno
 	}
-	list := make([]fuse.DirEntry, 0, len(entries)+1)
+	list := make([]fuse.DirEntry, 0, len(entries)+2)
 	if r.conf.SnapDir == SnapDirVisible {
-		list = append(list, fuse.DirEntry{Name: snapDirName, Ino: snapRootIno, Mode: syscall.S_IFDIR})
+		list = append(list,
+			fuse.DirEntry{Name: snapDirName, Ino: snapRootIno, Mode: syscall.S_IFDIR},
+			fuse.DirEntry{Name: trashDirName, Ino: trashRootIno, Mode: syscall.S_IFDIR})
 	}
 	shown := entries[:0]
 	for _, e := range entries {
@@ -89,7 +91,7 @@ func (h *rootDir) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (
 	switch {
 	case h.gaveUp == ctx:
 		return nil, syscall.EINTR
-	case i < 0 || h.list[h.pos-1].Name != name: // .snap, or a page that is sent again
+	case i < 0 || h.list[h.pos-1].Name != name: // .snap and the like, or a page that is sent again
 		return h.root.Lookup(ctx, name, out)
 	}
 	found, errno := h.root.listed(ctx, name, h.walk, i)

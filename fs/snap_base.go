@@ -9,8 +9,11 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-// snapRootIno is the inode number of .snap.
-const snapRootIno = 2
+// The inode numbers of .snap and .trash.
+const (
+	snapRootIno  = 2
+	trashRootIno = 3
+)
 
 // immutable is how long the kernel may believe what a snapshot's file shows.
 const immutable = time.Hour
@@ -18,7 +21,7 @@ const immutable = time.Hour
 // noWrite are the permissions that nothing in a snapshot has.
 const noWrite = 0o222
 
-// snapNode is what all nodes below .snap share: each operation that would change
+// snapNode is what .snap, .trash and all nodes below them share: each operation that would change
 // something is refused, unless the node has its own.
 type snapNode struct {
 	fusefs.Inode
@@ -127,7 +130,7 @@ func (n *snapNode) Setxattr(context.Context, string, []byte, uint32) syscall.Err
 // Removexattr answers removexattr(2): EROFS.
 func (n *snapNode) Removexattr(context.Context, string) syscall.Errno { return syscall.EROFS }
 
-// CopyFileRange answers copy_file_range(2) from a snapshot: programs read and
+// CopyFileRange answers copy_file_range(2) from here: programs read and
 // write by themselves. EXDEV.
 func (n *snapNode) CopyFileRange(context.Context, fusefs.FileHandle, uint64, *fusefs.Inode, fusefs.FileHandle, uint64, uint64, uint64) (uint32, syscall.Errno) {
 	return 0, syscall.EXDEV

@@ -115,7 +115,7 @@ func TestSnapshotsOfANewImage(t *testing.T) {
 }
 
 func TestSnapdirIsListedWhenVisible(t *testing.T) {
-	for visible, want := range map[SnapDir]int{SnapDirHidden: 0, SnapDirVisible: 1} {
+	for visible, want := range map[SnapDir]int{SnapDirHidden: 0, SnapDirVisible: 2} {
 		tr := newTree(t)
 		tr.m.conf.SnapDir = visible
 		tr.walk(".snap")

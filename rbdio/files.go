@@ -29,6 +29,15 @@ type Files struct {
 	open   map[string]*File   // by image id
 	all    map[*File]struct{} // also those whose place in open a newer one took
 	closed bool
+
+	// The trash as last listed, when, and how many changes by this mount there had
+	// been; what users had purged but is still there; and the image whose purge is
+	// under way, which nobody can open any more.
+	removed        []TrashEntry
+	removedAt      time.Time
+	removedChanges uint64
+	doomed         map[string]TrashEntry // by image id
+	purging        string
 }
 
 // FilesOptions are the choices of a mount that concern open files.
@@ -56,9 +65,10 @@ func NewFiles(pool Pool, opts FilesOptions) *Files {
 		gates:     opts.Gate,
 		open:      make(map[string]*File),
 		all:       make(map[*File]struct{}),
+		doomed:    make(map[string]TrashEntry),
 	}
 	t.flattener = newFlattener(t, opts.Logger)
-	t.purger = newPurger(pool, t.isOpen, opts.Logger)
+	t.purger = newPurger(t, opts.Logger)
 	if !opts.ReadOnly {
 		t.purger.start()
 	}
@@ -76,12 +86,11 @@ func (t *Files) Open(id string, write bool) (*File, error) {
 }
 
 func (t *Files) openOnce(id string, write bool) (*File, error) {
-	f := t.take(id)
-	if f == nil {
-		return nil, Errorf(syscall.EIO, "open image %s after the mount was shut down", id)
-	}
-	err := f.acquire(write)
+	f, err := t.take(id)
 	if err != nil {
+		return nil, err
+	}
+	if err := f.acquire(write); err != nil {
 		t.drop(f)
 		return nil, err
 	}
@@ -174,6 +183,8 @@ func (t *Files) trash(name string, keep time.Duration) (id string, err error) {
 		}
 	}
 	removed, err := t.pool.Remove(name, time.Now().Add(keep))
+	t.purger.expire(removed, false) // what was said of an earlier removal
+	t.forgetRemoved()
 	if f != nil && (err != nil || removed != id) {
 		f.unhold()
 	}
@@ -229,22 +240,13 @@ func (t *Files) Rename(name, newName string, noReplace bool) error {
 		return err
 	}
 	if err := t.pool.Rename(name, newName); err != nil {
-		return errors.Join(err, t.restore(old, newName))
+		return errors.Join(err, t.Restore(old, newName))
 	}
 	if t.keep == 0 {
-		t.purger.expire(old)
+		t.purger.expire(old, true)
 	}
 	t.purgeUnlessOpen(old)
 	return nil
-}
-
-// restore undoes trash.
-func (t *Files) restore(id, name string) error {
-	if f := t.Get(id); f != nil {
-		f.unhold()
-		t.Put(f)
-	}
-	return t.pool.Restore(id, name)
 }
 
 // OpenIDs returns the ids of the open images, sorted.
@@ -281,12 +283,15 @@ func (t *Files) Close() error {
 }
 
 // take returns the File of id, new if it is not open or was cut off from the
-// cluster, with one more reference; nil after Close.
-func (t *Files) take(id string) *File {
+// cluster, with one more reference; EIO after Close, ENOENT while it is purged.
+func (t *Files) take(id string) (*File, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
-		return nil
+		return nil, Errorf(syscall.EIO, "open image %s after the mount was shut down", id)
+	}
+	if t.purging == id {
+		return nil, Errorf(syscall.ENOENT, "open image %s, which is being purged", id)
 	}
 	f := t.open[id]
 	if f == nil || f.isFenced() {
@@ -295,7 +300,7 @@ func (t *Files) take(id string) *File {
 		t.all[f] = struct{}{}
 	}
 	f.refs++
-	return f
+	return f, nil
 }
 
 // gate returns the gate of an image that is being opened.
@@ -325,11 +330,4 @@ func (t *Files) drop(f *File) {
 	if purge {
 		t.purger.kick()
 	}
-}
-
-// isOpen tells whether this mount has an image open.
-func (t *Files) isOpen(id string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.open[id] != nil
 }

@@ -98,6 +98,16 @@ func (l *limitedPool) ListTrash() ([]TrashEntry, error) {
 	return l.Pool.ListTrash()
 }
 
+func (l *limitedPool) Claim(e TrashEntry) (Claim, error) {
+	defer l.metadata.take()()
+	return l.Pool.Claim(e)
+}
+
+func (l *limitedPool) Expire(e TrashEntry) error {
+	defer l.metadata.take()()
+	return l.Pool.Expire(e)
+}
+
 func (l *limitedPool) Purge(id string) error {
 	defer l.metadata.take()()
 	return l.Pool.Purge(id)

@@ -47,9 +47,17 @@ type Trash interface {
 	Remove(name string, expires time.Time) (id string, err error)
 	// ListTrash returns the images that users removed, by any tool.
 	ListTrash() ([]TrashEntry, error)
+	// Claim tells whether a removed image is to be purged by rbdfs; ENOENT when
+	// this removal of it is not in the trash any more.
+	Claim(e TrashEntry) (Claim, error)
+	// Expire has a removed image purged before its time, whoever removed it: its
+	// Claim is ClaimNow from then on. It is refused, and nothing changes, with
+	// ENOTEMPTY and EBUSY as Remove is; ENOENT as Claim, EPERM.
+	Expire(e TrashEntry) error
 	// Purge deletes a removed image's data; ENOENT, EBUSY while it is open.
 	Purge(id string) error
-	// Restore brings a removed image back under name; ENOENT, EEXIST.
+	// Restore brings a removed image back under name; ENOENT, EEXIST, and EBUSY
+	// when its purge has begun.
 	Restore(id, name string) error
 }
 
@@ -98,8 +106,17 @@ type TrashEntry struct {
 	Name    string    // the name that it had
 	Removed time.Time // to the second
 	Expires time.Time // until then a purge leaves it alone
-	Ours    bool      // removed by rbdfs, and to be purged by it
 }
+
+// Claim says when rbdfs purges a removed image.
+type Claim int
+
+// The values of Claim.
+const (
+	ClaimNone Claim = iota // never: another tool removed it
+	ClaimOurs              // when its time has come: rbdfs removed it, or another purge was cut off
+	ClaimNow               // at once: a user has asked for it
+)
 
 // Usage is a pool's capacity, in bytes.
 type Usage struct {

@@ -16,24 +16,24 @@ const purgeEvery = 30 * time.Second
 // the background. What it has to do is in the pool's trash alone, so a mount
 // that was cut off loses nothing, and the next one goes on.
 type purger struct {
-	pool   Trash
-	isOpen func(id string) bool
-	log    *slog.Logger
-	wake   chan struct{}
-	done   chan struct{}
-	wg     sync.WaitGroup
+	pool  Trash
+	files *Files
+	log   *slog.Logger
+	wake  chan struct{}
+	done  chan struct{}
+	wg    sync.WaitGroup
 
 	mu      sync.Mutex // guards expired
 	expired map[string]bool
 }
 
-func newPurger(pool Trash, isOpen func(string) bool, log *slog.Logger) *purger {
+func newPurger(files *Files, log *slog.Logger) *purger {
 	return &purger{
-		pool:   pool,
-		isOpen: isOpen,
-		log:    log,
-		wake:   make(chan struct{}, 1),
-		done:   make(chan struct{}),
+		pool:  files.pool,
+		files: files,
+		log:   log,
+		wake:  make(chan struct{}, 1),
+		done:  make(chan struct{}),
 
 		expired: make(map[string]bool),
 	}
@@ -63,19 +63,33 @@ func (p *purger) stop() {
 	}
 }
 
-// expire has a removed image purged before its time.
-func (p *purger) expire(id string) {
+// expire has a removed image purged before its time, or no more.
+func (p *purger) expire(id string, expired bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.expired[id] = true
+	if expired {
+		p.expired[id] = true
+	} else {
+		delete(p.expired, id)
+	}
 }
 
 // due tells whether an image is to be purged now.
 func (p *purger) due(e TrashEntry) bool {
+	claim, err := p.pool.Claim(e)
+	if err != nil && !errors.Is(err, syscall.ENOENT) {
+		p.log.Warn("who removed an image cannot be told; it stays in the trash", "image", e.Name, "id", e.ID, "error", err)
+	}
 	p.mu.Lock()
 	expired := p.expired[e.ID]
 	p.mu.Unlock()
-	return e.Ours && (expired || !time.Now().Before(e.Expires)) && !p.isOpen(e.ID)
+	switch claim {
+	case ClaimNow:
+		return true
+	case ClaimOurs:
+		return expired || !time.Now().Before(e.Expires)
+	}
+	return false
 }
 
 // kick has the trash looked at now.
@@ -113,8 +127,9 @@ func (p *purger) sweep() {
 			return
 		default:
 		}
-		if p.due(e) {
+		if p.due(e) && p.files.beginPurge(e.ID) {
 			p.purge(e)
+			p.files.endPurge(e.ID)
 		}
 	}
 }

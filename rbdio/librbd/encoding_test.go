@@ -7,6 +7,8 @@ import (
 	"maps"
 	"testing"
 	"time"
+
+	"rbdfs/rbdio"
 )
 
 // encodedMap is what object_map_load answers for these states, with a footer of
@@ -147,12 +149,13 @@ func TestTimes(t *testing.T) {
 
 func TestMarks(t *testing.T) {
 	at := time.Unix(1000, 0)
-	for mark, want := range map[string]bool{
-		"": false, "x": false, "1000": true, "999": false, "1001": false,
-		"moving 1000": true, "moving 941": true, "moving 939": false, "moving 1001": false, "moving": false,
+	for mark, want := range map[string]rbdio.Claim{
+		"": rbdio.ClaimNone, "x": rbdio.ClaimNone, "1000": rbdio.ClaimOurs, "999": rbdio.ClaimNone, "1001": rbdio.ClaimNone,
+		"moving 1000": rbdio.ClaimOurs, "moving 941": rbdio.ClaimOurs, "moving 939": rbdio.ClaimNone, "moving 1001": rbdio.ClaimNone,
+		"moving": rbdio.ClaimNone, "purge 1000": rbdio.ClaimNow, "purge 999": rbdio.ClaimNone, "purge moving 1000": rbdio.ClaimNone,
 	} {
-		if got := markedAt(mark, at); got != want {
-			t.Errorf("%q: %v", mark, got)
+		if got := claimOf(mark, at); got != want {
+			t.Errorf("%q: %d, want %d", mark, got, want)
 		}
 	}
 }

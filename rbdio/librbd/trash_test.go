@@ -29,6 +29,13 @@ func trashed(t *testing.T, p *Pool, id string) (rbdio.TrashEntry, bool) {
 	return rbdio.TrashEntry{}, false
 }
 
+func wantClaim(t *testing.T, p *Pool, e rbdio.TrashEntry, want rbdio.Claim) {
+	t.Helper()
+	if claim, err := p.Claim(e); err != nil || claim != want {
+		t.Errorf("the claim on %+v is %d, %v, want %d", e, claim, err, want)
+	}
+}
+
 // Removing an image that this client has open leaves what is open as it was, on
 // every kind of image.
 func TestRemoveOpen(t *testing.T) {
@@ -56,9 +63,10 @@ func TestRemoveOpen(t *testing.T) {
 			_, err = p.Lookup(name)
 			wantErrno(t, err, syscall.ENOENT)
 			e, ok := trashed(t, p, id)
-			if !ok || e.Name != name || !e.Ours || e.Removed.Before(begin.Add(-2*time.Second)) || e.Expires.Sub(expires).Abs() > 3*time.Second {
+			if !ok || e.Name != name || e.Removed.Before(begin.Add(-2*time.Second)) || e.Expires.Sub(expires).Abs() > 3*time.Second {
 				t.Errorf("%+v, %v", e, ok)
 			}
+			wantClaim(t, p, e, rbdio.ClaimOurs)
 			compare(t, img, data)
 			must(t, img.WriteAt([]byte{8}, 5))
 			data[5] = 8
@@ -147,24 +155,30 @@ func TestTrashOwners(t *testing.T) {
 	theirs := create(t, p, "theirs", 1<<20, "")
 	rbdCommand(t, "trash", "mv", p.cfg.Pool+"/theirs", "--expires-at", "now +2 hours")
 	e, ok := trashed(t, p, theirs)
-	if !ok || e.Ours || e.Name != "theirs" || time.Until(e.Expires) < time.Hour {
+	if !ok || e.Name != "theirs" || time.Until(e.Expires) < time.Hour {
 		t.Errorf("%+v, %v", e, ok)
 	}
+	wantClaim(t, p, e, rbdio.ClaimNone)
 	_, err := p.Remove("img", epoch)
 	must(t, err)
-	if e, ok = trashed(t, p, id); !ok || !e.Ours || e.Expires.After(time.Now()) {
+	if e, ok = trashed(t, p, id); !ok || e.Expires.After(time.Now()) {
 		t.Errorf("%+v, %v", e, ok)
 	}
-	removed := e.Removed
+	wantClaim(t, p, e, rbdio.ClaimOurs)
+	before := e
 	rbdCommand(t, "trash", "restore", p.cfg.Pool+"/"+id)
 	if _, ok = trashed(t, p, id); ok {
 		t.Error("it is still in the trash")
 	}
-	waitFor(t, "another second", func() bool { return time.Now().Unix() > removed.Unix() })
+	waitFor(t, "another second", func() bool { return time.Now().Unix() > before.Removed.Unix() })
 	rbdCommand(t, "trash", "mv", p.cfg.Pool+"/img")
-	if e, ok = trashed(t, p, id); !ok || e.Ours {
-		t.Errorf("an administrator has removed it: %+v, %v", e, ok)
+	if e, ok = trashed(t, p, id); !ok {
+		t.Error("it is not in the trash")
 	}
+	wantClaim(t, p, e, rbdio.ClaimNone) // an administrator has removed it
+	_, err = p.Claim(before)
+	wantErrno(t, err, syscall.ENOENT)
+	wantErrno(t, p.Expire(before), syscall.ENOENT)
 	must(t, p.Restore(id, "new name"))
 	if now, err := p.Lookup("new name"); err != nil || now != id {
 		t.Errorf("%q, %v", now, err)
@@ -194,14 +208,66 @@ func TestTrashList(t *testing.T) {
 	list, err := p.ListTrash()
 	must(t, err)
 	for _, e := range list {
-		if !e.Ours {
-			t.Errorf("%+v", e)
-		}
+		wantClaim(t, p, e, rbdio.ClaimOurs)
 		got = append(got, e.ID)
 	}
 	slices.Sort(want)
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
 		t.Errorf("%d entries, want %d", len(got), len(want))
+	}
+}
+
+// What another tool removed is purged when a user asks for it, unless something
+// keeps it.
+func TestExpire(t *testing.T) {
+	p := newPool(t)
+	q := connect(t, p.cfg.Pool)
+	spec := p.cfg.Pool + "/img"
+	id := create(t, p, "img", 1<<20, "")
+	rbdCommand(t, "snap", "create", spec+"@s", "--no-progress")
+	rbdCommand(t, "trash", "mv", spec, "--expires-at", "now +2 hours")
+	e, _ := trashed(t, p, id)
+	wantErrno(t, p.Expire(e), syscall.ENOTEMPTY)
+	wantClaim(t, p, e, rbdio.ClaimNone)
+	must(t, p.RemoveSnapshot(id, "s"))
+	img, err := q.Open(id)
+	must(t, err)
+	wantErrno(t, p.Expire(e), syscall.EBUSY)
+	must(t, img.Close())
+	r := connect(t, p.cfg.Pool, func(c *Config) { c.Name = "client.rbdro" })
+	wantErrno(t, r.Expire(e), syscall.EPERM)
+	wantClaim(t, p, e, rbdio.ClaimNone)
+	must(t, p.Expire(e))
+	wantClaim(t, q, e, rbdio.ClaimNow)
+	must(t, p.Restore(id, "img"))
+	_, err = p.Claim(e)
+	wantErrno(t, err, syscall.ENOENT)
+	_, err = p.Remove("img", epoch)
+	must(t, err)
+	e, _ = trashed(t, p, id)
+	wantClaim(t, p, e, rbdio.ClaimOurs)
+	must(t, p.Purge(id))
+}
+
+// What an interrupted purge has left without a header can be purged, by its time
+// or at once.
+func TestPurgeOfWhatIsLeft(t *testing.T) {
+	p := newPool(t)
+	for i := range 2 {
+		name := fmt.Sprint("img", i)
+		id := create(t, p, name, 1<<20, "")
+		rbdCommand(t, "trash", "mv", p.cfg.Pool+"/"+name)
+		must(t, p.current.io.Delete(headerObject(id)))
+		e, _ := trashed(t, p, id)
+		wantClaim(t, p, e, rbdio.ClaimOurs)
+		if i == 0 {
+			must(t, p.Purge(id))
+		} else {
+			must(t, p.Expire(e))
+		}
+		if _, ok := trashed(t, p, id); ok {
+			t.Error("it is still in the trash")
+		}
 	}
 }

@@ -252,9 +252,16 @@ func TestTrashGoesBothWays(t *testing.T) {
 	removed, err := pool.Remove("vm1", time.Unix(100, 0))
 	must(t, err)
 	if trash, err := pool.ListTrash(); err != nil || removed != id || len(trash) != 1 ||
-		trash[0].ID != id || trash[0].Name != "vm1" || !trash[0].Ours {
+		trash[0].ID != id || trash[0].Name != "vm1" {
 		t.Fatalf("ListTrash() = %+v, %v", trash, err)
 	}
+	entries, _ := pool.ListTrash()
+	wantClaim(t, pool, entries[0], rbdio.ClaimOurs)
+	must(t, pool.Foreign().SetSnapshots(id, 1))
+	wantErrno(t, pool.Expire(entries[0]), syscall.ENOTEMPTY)
+	must(t, pool.Foreign().SetSnapshots(id, 0))
+	must(t, pool.Expire(entries[0]))
+	wantClaim(t, pool, entries[0], rbdio.ClaimNow)
 	must(t, img.WriteAt([]byte("x"), 0)) // open files go on
 	wantErrno(t, pool.Purge(id), syscall.EBUSY)
 
@@ -268,10 +275,22 @@ func TestTrashGoesBothWays(t *testing.T) {
 	must(t, img.Close())
 	_, err = pool.Foreign().Remove("vm2", time.Time{})
 	must(t, err)
+	entries, err = pool.ListTrash()
+	must(t, err)
+	wantClaim(t, pool, entries[0], rbdio.ClaimNone)
+	entries[0].Removed = time.Unix(1, 0)
+	wantErrno(t, pool.Expire(entries[0]), syscall.ENOENT)
 	must(t, pool.Purge(id))
 	wantErrno(t, pool.Purge(id), syscall.ENOENT)
 	_, err = pool.Stat(id)
 	wantErrno(t, err, syscall.ENOENT)
+}
+
+func wantClaim(t *testing.T, pool *Pool, e rbdio.TrashEntry, want rbdio.Claim) {
+	t.Helper()
+	if claim, err := pool.Claim(e); err != nil || claim != want {
+		t.Errorf("the claim on %+v is %d, %v, want %d", e, claim, err, want)
+	}
 }
 
 func TestDeletedImageStaysCountedWhileOpen(t *testing.T) {

@@ -29,7 +29,7 @@ type Pool struct {
 	lastID   int
 	lastSnap uint64
 	names    map[string]*image // the directory
-	trash    map[string]*rbdio.TrashEntry
+	trash    map[string]*trashed
 	images   map[string]*image // by id, in the directory or in the trash
 	handles  map[*handle]struct{}
 	closed   bool
@@ -73,7 +73,7 @@ func New(options Options) *Pool {
 		options: options,
 		script:  newScript(),
 		names:   map[string]*image{},
-		trash:   map[string]*rbdio.TrashEntry{},
+		trash:   map[string]*trashed{},
 		images:  map[string]*image{},
 		handles: map[*handle]struct{}{},
 	}
