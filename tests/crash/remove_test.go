@@ -14,8 +14,9 @@ import (
 	"rbdfs/tests/harness"
 )
 
-// TestPurgeResumed kills a daemon while it purges. The next mount goes on, and
-// nothing of the image is left.
+// TestPurgeResumed kills a daemon while it purges, what was removed through it and
+// in one round what another tool removed and a user had purged before its time. The
+// next mount goes on, and nothing of the image is left.
 func TestPurgeResumed(t *testing.T) {
 	t.Parallel()          // it waits half a minute for the watches of the killed
 	var prefixes []string // of the names of the images' objects
@@ -30,7 +31,12 @@ func TestPurgeResumed(t *testing.T) {
 		f := content.Open(t, m.Path(name), os.O_RDWR)
 		c.Write(t, f, 0, 8<<20)
 		content.Close(t, f)
-		must(t, os.Remove(m.Path(name)))
+		if round == 1 {
+			rbd(t, "trash", "mv", spec(name), "--expires-at", "now +2 hours")
+			eventually(t, "the removal", func() error { return os.Remove(m.Path(".trash/" + name)) })
+		} else {
+			must(t, os.Remove(m.Path(name)))
+		}
 		time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond)
 		must(t, m.Kill())
 	}
