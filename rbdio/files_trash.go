@@ -33,9 +33,18 @@ func (t *Files) Removed(cached bool) ([]TrashEntry, error) {
 }
 
 // leavingLocked tells whether a removed image will be gone soon.
-func (t *Files) leavingLocked(e TrashEntry) bool {
+func (t *Files) leavingLocked(e TrashEntry) bool { return e.ID == t.purging || t.doomedLocked(e) }
+
+// doomedLocked tells whether a user of this mount had a removed image purged.
+func (t *Files) doomedLocked(e TrashEntry) bool {
 	doomed, ok := t.doomed[e.ID]
-	return e.ID == t.purging || ok && doomed.Removed.Equal(e.Removed)
+	return ok && doomed.Removed.Equal(e.Removed)
+}
+
+func (t *Files) isDoomed(e TrashEntry) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.doomedLocked(e)
 }
 
 // forgetRemoved drops what was known of the trash before a change.

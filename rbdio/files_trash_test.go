@@ -139,6 +139,9 @@ func TestPurgeIsRememberedInThePool(t *testing.T) {
 		files := newFiles(r.pool, rbdio.FilesOptions{})
 		synctest.Wait()
 		r.wantTrash("vm2")
+		must(t, r.files.Purge(r.removed()[0]))
+		time.Sleep(time.Minute) // another mount goes on with it, too
+		r.wantTrash()
 		must(t, files.Close())
 	})
 }

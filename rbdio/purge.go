@@ -39,10 +39,7 @@ func newPurger(files *Files, log *slog.Logger) *purger {
 	}
 }
 
-func (p *purger) start() {
-	p.kick()
-	p.wg.Go(p.run)
-}
+func (p *purger) start() { p.wg.Go(p.run) }
 
 // stopTime is how long stop waits for the image being purged. A large one can
 // take minutes, and the next mount goes on where this one is cut off.
@@ -74,22 +71,21 @@ func (p *purger) expire(id string, expired bool) {
 	}
 }
 
-// due tells whether an image is to be purged now.
-func (p *purger) due(e TrashEntry) bool {
+// due tells whether an image is to be purged now. Only with all it looks for those
+// that a user had purged before their time through another mount, or through one
+// that was cut off: that takes a question for each image in the trash.
+func (p *purger) due(e TrashEntry, all bool) bool {
+	p.mu.Lock()
+	expired := p.expired[e.ID] || !time.Now().Before(e.Expires)
+	p.mu.Unlock()
+	if !expired && !all && !p.files.isDoomed(e) {
+		return false
+	}
 	claim, err := p.pool.Claim(e)
 	if err != nil && !errors.Is(err, syscall.ENOENT) {
 		p.log.Warn("who removed an image cannot be told; it stays in the trash", "image", e.Name, "id", e.ID, "error", err)
 	}
-	p.mu.Lock()
-	expired := p.expired[e.ID]
-	p.mu.Unlock()
-	switch claim {
-	case ClaimNow:
-		return true
-	case ClaimOurs:
-		return expired || !time.Now().Before(e.Expires)
-	}
-	return false
+	return claim == ClaimNow || claim == ClaimOurs && expired
 }
 
 // kick has the trash looked at now.
@@ -103,19 +99,21 @@ func (p *purger) kick() {
 func (p *purger) run() {
 	tick := time.NewTicker(purgeEvery)
 	defer tick.Stop()
+	p.sweep(true)
 	for {
 		select {
 		case <-p.done:
 			return
 		case <-p.wake:
+			p.sweep(false)
 		case <-tick.C:
+			p.sweep(true)
 		}
-		p.sweep()
 	}
 }
 
-// sweep purges every image whose time has come.
-func (p *purger) sweep() {
+// sweep purges every image that is due.
+func (p *purger) sweep(all bool) {
 	entries, err := p.pool.ListTrash()
 	if err != nil {
 		p.log.Warn("the trash cannot be listed; removed images stay in it", "error", err)
@@ -127,7 +125,7 @@ func (p *purger) sweep() {
 			return
 		default:
 		}
-		if p.due(e) && p.files.beginPurge(e.ID) {
+		if p.due(e, all) && p.files.beginPurge(e.ID) {
 			p.purge(e)
 			p.files.endPurge(e.ID)
 		}
