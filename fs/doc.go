@@ -8,12 +8,14 @@
 //	rootDir      one opendir(3) of it: names and attributes (root_dir.go, dir_handle.go, listing.go)
 //	imageNode    an image's file: attributes, open (image.go, image_xattr.go, image_flatten.go)
 //	imageHandle  one open(2) of it: data (image_handle.go, image_holes.go)
-//	snapNode     what all nodes below .snap refuse (snap_base.go)
+//	snapNode     what all nodes below .snap and .trash refuse (snap_base.go)
 //	snapRoot     .snap: images by name (snap_root.go)
 //	snapImageDir .snap/IMAGE: snapshots by name, and their verbs (snap_image.go)
 //	snapDir      .snap/IMAGE/SNAP (snap_dir.go)
 //	snapFile     .snap/IMAGE/SNAP/IMAGE: attributes, open (snap_file.go)
 //	snapHandle   one open(2) of it: data (snap_handle.go)
+//	trashRoot    .trash: removed images, restoring and purging them (trash_root.go, trash_name.go)
+//	trashFile    .trash/NAME: attributes, open; its handle is an imageHandle (trash_file.go)
 //
 // A third frame lies between them: mount.call (interrupt.go), which runs the
 // call where it may block without keeping the kernel's interrupts from being
@@ -31,7 +33,8 @@
 // # Identity
 //
 // An image's node is known by the image's id, and its inode number made from it,
-// so both survive a rename and a remount; a snapshot's from its own id, too. A handle holds the rbdio.File that it
+// so both survive a rename and a remount; a snapshot's from its own id, too,
+// and a removed image's file has another than the image's. A handle holds the rbdio.File that it
 // was opened with: after the cluster has cut this client off, old handles fail
 // for good, and new ones get another File on a fresh connection.
 //
@@ -46,7 +49,8 @@
 // Names and attributes for 0.9 s (the constant fresh), so that another host's
 // changes show within a second; a missing name is never cached. What a listing says may be
 // older (listing.go), is cached for 0.1 s, and waited out by open. Attributes and data
-// of a snapshot's file never change, and are kept for long; its name is not. Data stays in
+// of a snapshot's file never change, and are kept for long; its name is not. Names in
+// .trash are not kept, since a rename out of it makes another file. Data stays in
 // the page cache while a file is open, and is dropped at each open and when the
 // size or the time of the last write changed: close-to-open. Writes go through at
 // once; there is no write-back in the kernel.

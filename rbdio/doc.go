@@ -14,7 +14,8 @@
 // size while the image is grown ahead of writes (file_size.go), the extents
 // (file_holes.go), the time of the last write (file_io.go, file_attr.go). A Gate
 // (gate.go) lets reads and writes that need none of that pass by a File. The
-// purger deletes the data of removed images in the background.
+// purger deletes the data of removed images in the background (purge.go); until
+// then Files lists and restores them (files_trash.go).
 //
 // # Units
 //
