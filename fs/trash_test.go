@@ -199,18 +199,18 @@ func TestTrashIsReadOnly(t *testing.T) {
 		in := fuse.SetAttrIn{SetAttrInCommon: fuse.SetAttrInCommon{InHeader: header(node), Valid: fuse.FATTR_MODE, Mode: 0o777}}
 		tr.want("chmod", tr.raw.SetAttr(nil, &in, &attr), syscall.EROFS)
 	}
-	if info, err := tr.pool.Stat(tr.m.trashID(t)); err != nil || info.Size != 4 || *info.Attr.Mode != 0o640 {
+	if info, err := tr.pool.Stat(tr.trashID()); err != nil || info.Size != 4 || *info.Attr.Mode != 0o640 {
 		t.Errorf("%+v, %v", info, err)
 	}
 }
 
 // trashID is the id of the one image in the trash.
-func (m *mount) trashID(t *testing.T) string {
-	t.Helper()
-	list, err := m.files.Removed(false)
-	must(t, err)
+func (tr *tree) trashID() string {
+	tr.t.Helper()
+	list, err := tr.m.files.Removed(false)
+	must(tr.t, err)
 	if len(list) != 1 {
-		t.Fatalf("the trash has %v", list)
+		tr.t.Fatalf("the trash has %v", list)
 	}
 	return list[0].ID
 }

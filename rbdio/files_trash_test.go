@@ -129,6 +129,20 @@ func TestPurgeOfAnImageThatIsOpenHereWaitsForItsLastClose(t *testing.T) {
 	})
 }
 
+func TestReaderOfARemovedImageOutlivesTheKeepTime(t *testing.T) {
+	inBubble(t, rbdio.FilesOptions{TrashKeep: time.Hour}, func(r rig) {
+		id := r.create("vm1", 100)
+		must(t, r.files.Remove("vm1"))
+		f := r.open(id, false)
+		time.Sleep(24 * time.Hour)
+		wantBytes(t, f, 0, make([]byte, 100))
+		r.wantRemoved("vm1")
+		r.release(f, false)
+		time.Sleep(time.Minute)
+		r.wantTrash()
+	})
+}
+
 // A purge that was asked for and cut off is finished by the next mount.
 func TestPurgeIsRememberedInThePool(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{ReadOnly: true}, func(r rig) { // its purger does nothing
