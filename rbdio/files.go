@@ -31,12 +31,12 @@ type Files struct {
 	closed bool
 
 	// The trash as last listed, when, and how many changes by this mount there had
-	// been; what users had purged but is still there; and the image whose purge is
-	// under way, which nobody can open any more.
+	// been; what is still there, but not for long; and the image whose purge is under
+	// way, which nobody can open any more.
 	removed        []TrashEntry
 	removedAt      time.Time
 	removedChanges uint64
-	doomed         map[string]TrashEntry // by image id
+	leaving        map[string]TrashEntry // by image id
 	purging        string
 }
 
@@ -65,7 +65,7 @@ func NewFiles(pool Pool, opts FilesOptions) *Files {
 		gates:     opts.Gate,
 		open:      make(map[string]*File),
 		all:       make(map[*File]struct{}),
-		doomed:    make(map[string]TrashEntry),
+		leaving:   make(map[string]TrashEntry),
 	}
 	t.flattener = newFlattener(t, opts.Logger)
 	t.purger = newPurger(t, opts.Logger)

@@ -1,6 +1,7 @@
 package rbdio
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -16,6 +17,7 @@ const removedAge = 400 * time.Millisecond
 func (t *Files) Removed(cached bool) ([]TrashEntry, error) {
 	t.mu.Lock()
 	list, at, changes := t.removed, t.removedAt, t.removedChanges
+	left := maps.Clone(t.leaving) // it may be gone when the list is there, and be in it
 	t.mu.Unlock()
 	if !cached || time.Since(at) >= removedAge {
 		var err error
@@ -29,28 +31,30 @@ func (t *Files) Removed(cached bool) ([]TrashEntry, error) {
 	if changes == t.removedChanges {
 		t.removed, t.removedAt = list, at
 	}
-	return slices.DeleteFunc(slices.Clone(list), t.leavingLocked), nil
+	return slices.DeleteFunc(slices.Clone(list), func(e TrashEntry) bool { return among(left, e) || among(t.leaving, e) }), nil
 }
 
-// leavingLocked tells whether a removed image will be gone soon.
-func (t *Files) leavingLocked(e TrashEntry) bool { return e.ID == t.purging || t.doomedLocked(e) }
-
-// doomedLocked tells whether a user of this mount had a removed image purged.
-func (t *Files) doomedLocked(e TrashEntry) bool {
-	doomed, ok := t.doomed[e.ID]
-	return ok && doomed.Removed.Equal(e.Removed)
+// among tells whether a removal is one of some, by image id.
+func among(some map[string]TrashEntry, e TrashEntry) bool {
+	same, ok := some[e.ID]
+	return ok && same.Removed.Equal(e.Removed)
 }
 
-func (t *Files) isDoomed(e TrashEntry) bool {
+// isLeaving tells whether a user of this mount had a removed image purged.
+func (t *Files) isLeaving(e TrashEntry) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.doomedLocked(e)
+	return among(t.leaving, e)
 }
 
 // forgetRemoved drops what was known of the trash before a change.
 func (t *Files) forgetRemoved() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.forgetRemovedLocked()
+}
+
+func (t *Files) forgetRemovedLocked() {
 	t.removed, t.removedAt = nil, time.Time{}
 	t.removedChanges++
 }
@@ -88,7 +92,7 @@ func (t *Files) Purge(e TrashEntry) error {
 		return err
 	}
 	t.mu.Lock()
-	t.doomed[e.ID] = e
+	t.leaving[e.ID] = e
 	t.mu.Unlock()
 	t.purgeUnlessOpen(e.ID)
 	return nil
@@ -96,21 +100,22 @@ func (t *Files) Purge(e TrashEntry) error {
 
 // beginPurge keeps an image from being opened until endPurge, and is false when
 // it is open.
-func (t *Files) beginPurge(id string) bool {
+func (t *Files) beginPurge(e TrashEntry) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.open[id] != nil {
+	if t.open[e.ID] != nil {
 		return false
 	}
-	t.purging = id
+	t.purging = e.ID
+	t.leaving[e.ID] = e
 	return true
 }
 
 // endPurge ends a purge. An image that could not be purged shows again.
-func (t *Files) endPurge(id string) {
+func (t *Files) endPurge(e TrashEntry) {
 	t.mu.Lock()
-	delete(t.doomed, id)
+	defer t.mu.Unlock()
+	delete(t.leaving, e.ID)
 	t.purging = ""
-	t.mu.Unlock()
-	t.forgetRemoved()
+	t.forgetRemovedLocked()
 }

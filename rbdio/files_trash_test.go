@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rbdfs/rbdio"
+	"rbdfs/rbdio/memrbd"
 )
 
 // removed lists the trash as a user sees it.
@@ -194,6 +195,42 @@ func TestFailedPurgeShowsAgain(t *testing.T) {
 		r.wantRemoved()
 		r.wantTrash()
 	})
+}
+
+// A list that is under way when a purge ends does not show what is gone.
+func TestPurgedImageDoesNotShowInAListUnderWay(t *testing.T) {
+	inBubble(t, rbdio.FilesOptions{ReadOnly: true}, func(r rig) {
+		pool := &slowList{Pool: r.pool, listed: func() {}}
+		files := newFiles(pool, rbdio.FilesOptions{})
+		r.create("vm1", 100)
+		e := r.removeElsewhere("vm1")
+		synctest.Wait() // for the purger's first round
+		release := r.pool.Block("Purge")
+		must(t, files.Purge(e))
+		synctest.Wait()
+		pool.listed = func() {
+			release()
+			synctest.Wait() // until the purger is done
+			r.wantTrash()
+		}
+		if list, err := files.Removed(false); err != nil || len(list) > 0 {
+			t.Errorf("the trash shows %v, %v", list, err)
+		}
+		pool.listed = func() {}
+		must(t, files.Close())
+	})
+}
+
+// slowList is a pool in which something happens when the trash was listed.
+type slowList struct {
+	*memrbd.Pool
+	listed func()
+}
+
+func (p *slowList) ListTrash() ([]rbdio.TrashEntry, error) {
+	list, err := p.Pool.ListTrash()
+	p.listed()
+	return list, err
 }
 
 func TestImageCannotBeOpenedWhileItIsPurged(t *testing.T) {

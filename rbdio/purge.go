@@ -78,7 +78,7 @@ func (p *purger) due(e TrashEntry, all bool) bool {
 	p.mu.Lock()
 	expired := p.expired[e.ID] || !time.Now().Before(e.Expires)
 	p.mu.Unlock()
-	if !expired && !all && !p.files.isDoomed(e) {
+	if !expired && !all && !p.files.isLeaving(e) {
 		return false
 	}
 	claim, err := p.pool.Claim(e)
@@ -125,9 +125,9 @@ func (p *purger) sweep(all bool) {
 			return
 		default:
 		}
-		if p.due(e, all) && p.files.beginPurge(e.ID) {
+		if p.due(e, all) && p.files.beginPurge(e) {
 			p.purge(e)
-			p.files.endPurge(e.ID)
+			p.files.endPurge(e)
 		}
 	}
 }
