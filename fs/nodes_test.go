@@ -37,7 +37,7 @@ func newTreeThatKeeps(t testing.TB, keep time.Duration) *tree {
 	m.ids.key = pool.Key()
 	timeout := fresh
 	raw := fusefs.NewNodeFS(&rootNode{mount: m}, &fusefs.Options{
-		AttrTimeout: &timeout, EntryTimeout: &timeout, NullPermissions: true,
+		AttrTimeout: &timeout, NullPermissions: true,
 		RootStableAttr: &fusefs.StableAttr{Ino: rootIno},
 	})
 	t.Cleanup(func() {

@@ -150,13 +150,13 @@ const extraCapabilities = fuse.CAP_ASYNC_DIO | // a large O_DIRECT request goes 
 	fuse.CAP_READDIRPLUS_AUTO | // ls alone asks for names, ls -l for names and attributes together
 	fuse.CAP_HANDLE_KILLPRIV_V2 // no getxattr of security.capability before each write: setuid bits are never kept
 
-// options are go-fuse's, each with its reason.
+// options are go-fuse's, each with its reason. There is no EntryTimeout: nodes say
+// how long a name is good for, and go-fuse would take that for their 0.
 func options(m *mount) *fusefs.Options {
 	timeout := fresh
 	var never time.Duration
 	logger := slog.NewLogLogger(m.log.Handler(), slog.LevelDebug)
 	o := &fusefs.Options{
-		EntryTimeout:    &timeout,
 		AttrTimeout:     &timeout,
 		NegativeTimeout: &never, // a new image shows at once
 		NullPermissions: true,   // mode 0 is a mode

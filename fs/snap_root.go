@@ -60,9 +60,9 @@ func (n *snapRoot) Lookup(ctx context.Context, name string, out *fuse.EntryOut) 
 		return nil, errno
 	}
 	// An image that this mount removes and makes anew is another one at once, so the
-	// kernel is to ask each time; Tree knows the answer. For 0, go-fuse would take its
-	// default.
-	out.SetEntryTimeout(time.Nanosecond)
+	// kernel is to ask each time; Tree knows the answer. For attributes' 0, go-fuse would
+	// take its default.
+	out.SetEntryTimeout(0)
 	out.SetAttrTimeout(time.Nanosecond)
 	return n.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFDIR, Ino: ino}), 0
 }

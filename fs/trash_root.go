@@ -101,9 +101,10 @@ func (n *trashRoot) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 	}
 	n.ids.calledInTrash(a.e.ID, name)
 	n.trashFileAttr(ino, a.info, a.e.Removed, &out.Attr)
-	// After a rename(2) the kernel takes the image's new name for this file, and is
-	// to ask again. For 0, go-fuse would take its default.
-	out.SetEntryTimeout(time.Nanosecond)
+	// After a rename(2) the kernel takes the image's new name for this file, until it
+	// asks again. So the name is not good for any time; the kernel rounds up even a
+	// nanosecond, to some milliseconds.
+	out.SetEntryTimeout(0)
 	out.SetAttrTimeout(fresh)
 	node := &trashFile{snapNode: snapNode{mount: n.mount, refusal: syscall.EROFS}, id: a.e.ID, ino: ino}
 	return n.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFREG, Ino: ino}), 0

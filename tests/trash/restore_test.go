@@ -63,6 +63,24 @@ func TestRestore(t *testing.T) {
 	must(t, os.Remove(env.Mount.Path("vm2")))
 }
 
+// A restored image is itself at once: the kernel must not take the removed one's file
+// for it.
+func TestRestoredAtOnce(t *testing.T) {
+	start(t)
+	path := env.Mount.Path("vm1")
+	put(t, path, "data")
+	before := stat(t, path)
+	for range 10 {
+		must(t, os.Remove(path))
+		must(t, os.Rename(env.Mount.Path(".trash/vm1"), path))
+		if now := stat(t, path); now.Ino != before.Ino || now.Nlink != 1 {
+			t.Errorf("restored it is %+v, was %+v", now, before)
+		}
+		must(t, open(path, os.O_RDWR))
+	}
+	must(t, os.Remove(path))
+}
+
 // Images of one name stand side by side, also those of one second, and each name
 // stays what it is.
 func TestSameName(t *testing.T) {
