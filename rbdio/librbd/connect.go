@@ -17,7 +17,7 @@ func dial(cfg Config) (*session, error) {
 	if err != nil {
 		return nil, &StartError{Step: BadOption, Subject: user, Err: errnoFrom(err)}
 	}
-	s := &session{conn: conn, shared: newShared()}
+	s := &session{connection: &connection{conn: conn, shared: newShared()}}
 	if err := configure(conn, cfg, confPath, cluster); err != nil {
 		s.shutdown()
 		return nil, err

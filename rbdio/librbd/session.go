@@ -8,6 +8,7 @@ import "C"
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -17,12 +18,18 @@ import (
 	"rbdfs/rbdio"
 )
 
-// session is one connection to the cluster. A blocklisted one stays in use by
-// the images that are open on it, and no others.
+// session is a connection to the cluster, as used for one pool of it: ours, or
+// what session.in returns. Only ours is acquired, and kept as Pool.current.
 type session struct {
+	*connection
+	io *rados.IOContext // of the pool and namespace
+}
+
+// connection is one connection to the cluster. A blocklisted one stays in use by
+// the images that are open on it, and no others.
+type connection struct {
 	conn     *rados.Conn
-	io       *rados.IOContext // of the pool and namespace
-	instance uint64           // how the cluster knows this client: its watchers' id
+	instance uint64 // how the cluster knows this client: its watchers' id
 	pool     *Pool
 
 	// fenced is set for good once the cluster has blocklisted this connection.
@@ -30,8 +37,13 @@ type session struct {
 
 	shared *C.struct_rbdfs_shared // with C code; freed by shutdown
 
-	// users counts the calls and open images on this session; guarded by Pool.mu.
+	// users counts the calls and open images on this connection; guarded by Pool.mu.
 	users int
+
+	groupLocks atomic.Uint64 // counts session.lockGroup
+
+	othersMu sync.Mutex         // guards others; no call into Ceph is made under it
+	others   map[int64]*session // for other pools, by their ids
 }
 
 // fence notes that err came from a blocklisted connection.
@@ -50,12 +62,52 @@ func (s *session) shutdown() {
 	if s.io != nil {
 		s.io.Destroy()
 	}
+	for _, other := range s.others {
+		other.io.Destroy()
+	}
 	s.conn.Shutdown()
 	C.free(unsafe.Pointer(s.shared))
 }
 
 // errClosed is the answer of a pool after Close.
 var errClosed = &rbdio.Error{Op: "use the pool", Errno: syscall.ENOTCONN, Why: "it is closed"}
+
+// in returns the session for another pool of the cluster, in the namespace of
+// ours; ENOENT. It is good for as long as s is.
+//
+// Calls rados_pool_reverse_lookup, rados_ioctx_create and rados_ioctx_set_namespace.
+func (s *session) in(poolID int64) (*session, error) {
+	if poolID == 0 {
+		return s, nil
+	}
+	s.othersMu.Lock()
+	known := s.others[poolID]
+	s.othersMu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	name, err := s.conn.GetPoolByID(poolID)
+	if err != nil {
+		return nil, s.check(errnoFrom(err), "ask for the name of pool %d", poolID)
+	}
+	io, err := s.conn.OpenIOContext(name)
+	if err != nil {
+		return nil, s.check(errnoFrom(err), "use pool %q", name)
+	}
+	io.SetNamespace(s.pool.cfg.Namespace)
+	s.othersMu.Lock()
+	defer s.othersMu.Unlock()
+	if known = s.others[poolID]; known != nil {
+		io.Destroy()
+		return known, nil
+	}
+	if s.others == nil {
+		s.others = make(map[int64]*session)
+	}
+	other := &session{connection: s.connection, io: io}
+	s.others[poolID] = other
+	return other, nil
+}
 
 // acquire returns the session to work on, a fresh one if the cluster has shut
 // out the one before. It must be released. Of several callers only one
@@ -91,7 +143,7 @@ func (p *Pool) acquire() (*session, error) {
 func (p *Pool) release(s *session) {
 	p.mu.Lock()
 	s.users--
-	idle := s.users == 0 && (s != p.current || p.closed)
+	idle := s.users == 0 && (s.connection != p.current.connection || p.closed)
 	p.mu.Unlock()
 	if idle {
 		s.shutdown()
