@@ -146,7 +146,9 @@ func (i *image) resize(size uint64, shrink bool) error {
 	if err := i.usable("resize"); err != nil {
 		return err
 	}
-	errno := errnoOf(C.rbdfs_resize(i.handle, C.uint64_t(size), C.bool(shrink)))
+	errno := patiently(func() syscall.Errno {
+		return errnoOf(C.rbdfs_resize(i.handle, C.uint64_t(size), C.bool(shrink)))
+	})
 	if errno == syscall.EINVAL {
 		return i.s.because(syscall.EFBIG, "more than RBD can hold, or its object map",
 			"resize %s to %d bytes", i.label, size)

@@ -45,8 +45,11 @@ func (p *Pool) CreateSnapshot(imageID, name string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := img.CreateSnapshot(name); err != nil {
-			return s.check(errnoFrom(err), "%s", what)
+		if errno := patiently(func() syscall.Errno {
+			_, err := img.CreateSnapshot(name)
+			return errnoFrom(err)
+		}); errno != 0 {
+			return s.check(errno, "%s", what)
 		}
 		if snap, err := img.GetSnapID(name); err == nil {
 			s.keepSnapAttr(imageID, snap, parseAttr(h.ours))
