@@ -49,6 +49,7 @@ type File struct {
 	resizing bool
 	resizes  uint64
 	writes   int
+	stills   int // Still of an image that was not open for writing; keeps writes out, too
 
 	// What has passed by the gate is absorbed into these before they are used.
 	passed   uint64 // Passed.Writes when that was last done

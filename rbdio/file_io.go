@@ -93,7 +93,7 @@ func (f *File) writeOnce(p []byte, fileOff, end uint64) error {
 func (f *File) beginWrite(fileOff, end uint64) (*lease, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for f.resizing {
+	for f.resizing || f.stills > 0 {
 		f.changed.Wait()
 	}
 	l, err := f.useWritableLocked()

@@ -80,7 +80,7 @@ func tooLarge(err error, size uint64) error {
 // quietLocked keeps new writes out and waits for those in flight; the caller
 // ends that with resumeLocked.
 func (f *File) quietLocked() {
-	for f.resizing {
+	for f.resizing || f.stills > 0 {
 		f.changed.Wait()
 	}
 	f.resizing = true

@@ -2,14 +2,20 @@ package rbdio
 
 // Still runs do while the image holds still: all that was written is on the OSDs,
 // the image has the file's size, and writes wait until do returns. So a snapshot
-// that do takes has every write that was over before, and none by half.
+// that do takes has every write that was over before, and none by half. An image
+// that is opened for writing meanwhile is written to after that.
 func (f *File) Still(do func() error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.lease == nil || f.lease.rw == nil {
+		f.stills++
 		f.mu.Unlock()
-		defer f.mu.Lock()
-		return do()
+		err := do()
+		f.mu.Lock()
+		f.stills--
+		f.openGateLocked()
+		f.changed.Broadcast()
+		return err
 	}
 	l, err := f.useLocked()
 	if err != nil {

@@ -75,3 +75,32 @@ func TestSnapshotFailsWithItsFlush(t *testing.T) {
 		must(t, r.snap(f, "s"))
 	})
 }
+
+// An image that is opened for writing while it is held still waits, too.
+func TestStillBeforeAnImageIsOpen(t *testing.T) {
+	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
+		id := r.create("vm1", 100)
+		held := r.files.Hold(id)
+		defer r.files.Put(held)
+		release := r.pool.Block("CreateSnapshot")
+		taken := make(chan error, 1)
+		go func() { taken <- r.snap(held, "s") }()
+		r.pool.Await("CreateSnapshot", 1)
+		f := r.open(id, true)
+		defer r.release(f, true)
+		written := make(chan error, 2)
+		go func() { written <- f.WriteAt([]byte("late"), 98) }()
+		go func() { written <- f.Truncate(200) }()
+		synctest.Wait()
+		if f != held || len(written) > 0 || r.pool.Calls("WriteAt")+r.pool.Calls("Resize") > 0 {
+			t.Error("a change did not wait")
+		}
+		release()
+		must(t, <-taken)
+		must(t, <-written)
+		must(t, <-written)
+		if list, err := r.pool.ListSnapshots(id); err != nil || list[0].Size != 100 {
+			t.Errorf("%+v, %v", list, err)
+		}
+	})
+}

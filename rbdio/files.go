@@ -123,7 +123,11 @@ func (t *Files) Get(id string) *File {
 	return f
 }
 
-// Put ends one Get.
+// Hold is Get also of an image that is not open, so that Still keeps whoever opens
+// it meanwhile from writing to it; nil after Close.
+func (t *Files) Hold(id string) *File { return t.take(id) }
+
+// Put ends one Get or Hold.
 func (t *Files) Put(f *File) { t.drop(f) }
 
 // Create makes an empty image, with attr kept from the start.
