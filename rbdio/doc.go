@@ -4,7 +4,7 @@
 //
 // Pool, and the small interfaces that it is made of, stand for an RBD pool:
 // Directory for names, Headers for attributes, Trash for removal, Opener for
-// images, Snapshots for those. ReadImage and Image are an open image; a snapshot
+// images, Snapshots for those, Groups for consistency groups. ReadImage and Image are an open image; a snapshot
 // hands out only a ReadImage, so that writing to one does not compile. rbdio/librbd implements
 // them on Ceph, rbdio/memrbd in memory for unit tests. Limit wraps a Pool to
 // bound the calls that are in it at once.
@@ -31,8 +31,8 @@
 //
 // Files.mu comes before File.mu, since dropping the last reference looks at both.
 // Neither is held across a call to a Pool or an Image, which may block for as
-// long as the cluster is away: a flag (File.switching, File.resizing, File.keeping) keeps
-// others out meanwhile, and the condition File.changed tells them to look again.
+// long as the cluster is away: a flag (File.switching, File.resizing, File.stills,
+// File.keeping) keeps others out meanwhile, and the condition File.changed tells them to look again.
 // Reads and writes overlap each other; a resize waits for the writes in flight
 // and holds new ones back; an image is closed when its last call has returned.
 package rbdio

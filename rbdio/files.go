@@ -124,8 +124,11 @@ func (t *Files) Get(id string) *File {
 }
 
 // Hold is Get also of an image that is not open, so that Still keeps whoever opens
-// it meanwhile from writing to it; nil after Close.
-func (t *Files) Hold(id string) *File { return t.take(id) }
+// it meanwhile from writing to it; nil after Close, and while it is purged.
+func (t *Files) Hold(id string) *File {
+	f, _ := t.take(id)
+	return f
+}
 
 // Put ends one Get or Hold.
 func (t *Files) Put(f *File) { t.drop(f) }

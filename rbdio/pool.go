@@ -79,6 +79,7 @@ type Pool interface {
 	Trash
 	Opener
 	Snapshots
+	Groups
 	// Key names the pool for inode numbers: the cluster's id, the pool's id and
 	// the namespace. It is the same on every host.
 	Key() string

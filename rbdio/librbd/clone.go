@@ -67,7 +67,12 @@ func (p *Pool) cloneAny(s *session, parent, snap, name string) syscall.Errno {
 //
 // Calls rados_read_op_exec with dir_get_name.
 func (s *session) nameOf(id, what string) (string, error) {
-	out, errno := readStep(s.io, "rbd_directory", "dir_get_name", new(encoder).str(id).b)
+	return s.nameIn(directoryObject, id, what)
+}
+
+// nameIn returns the name that a directory has for an id.
+func (s *session) nameIn(oid, id, what string) (string, error) {
+	out, errno := readStep(s.io, oid, "dir_get_name", new(encoder).str(id).b)
 	d := &decoder{b: out}
 	name := d.str()
 	if errno == 0 && d.err != nil {

@@ -24,8 +24,13 @@ func idObject(name string) string { return "rbd_id." + name }
 
 // listPage returns the names that come after one name, and their ids.
 func listPage(io *rados.IOContext, after string) (map[string]string, syscall.Errno) {
+	return directoryPage(io, directoryObject, "dir_list", after)
+}
+
+// directoryPage is listPage of any directory, by the method that reads it.
+func directoryPage(io *rados.IOContext, oid, method, after string) (map[string]string, syscall.Errno) {
 	in := new(encoder).str(after).u64(pageSize)
-	out, errno := readStep(io, directoryObject, "dir_list", in.b)
+	out, errno := readStep(io, oid, method, in.b)
 	if errno != 0 {
 		return nil, errno
 	}
@@ -44,16 +49,21 @@ func listPage(io *rados.IOContext, after string) (map[string]string, syscall.Err
 //
 // Calls rados_read_op_exec with dir_list.
 func (p *Pool) List() ([]rbdio.Entry, error) {
+	return p.directory(directoryObject, "dir_list", "list the pool")
+}
+
+// directory returns all entries of a directory, in the order of their names.
+func (p *Pool) directory(oid, method, what string) ([]rbdio.Entry, error) {
 	var list []rbdio.Entry
 	err := p.read(func(s *session) error {
 		list = list[:0]
 		for after := ""; ; after = list[len(list)-1].Name {
-			page, errno := listPage(s.io, after)
+			page, errno := directoryPage(s.io, oid, method, after)
 			if errno == syscall.ENOENT {
-				return nil // no image was ever made
+				return nil // nothing was ever made
 			}
 			if errno != 0 {
-				return s.check(errno, "list the pool")
+				return s.check(errno, "%s", what)
 			}
 			begin := len(list)
 			for name, id := range page {

@@ -13,6 +13,10 @@
 //	snapshot.go, snapshot_open.go            snapshots: list, stat, open
 //	clone.go                                 clones of snapshots
 //	snapshot_change.go                       snapshots: create, remove, rename
+//	group.go, group_encoding.go              consistency groups: list
+//	group_change.go, group_lock.go           group snapshots: create, remove, rename
+//	group_member.go                          images as of a group snapshot
+//	patience.go                              what waits for another's group snapshot
 //	image_open.go, image_io.go               images
 //	image_extents.go                         where an image may have data
 //	exec.go, exec.c                          several cls_rbd methods in one RADOS operation

@@ -112,6 +112,12 @@ func (e *encoder) str(s string) *encoder {
 	return e
 }
 
+// frame writes a versioned structure, of version 1, with a content.
+func (e *encoder) frame(content *encoder) *encoder {
+	e.b = append(e.b, 1, 1)
+	return e.str(string(content.b))
+}
+
 // utime writes a utime_t. Times that it cannot hold, before 1970 and after
 // 2106, become the nearest that it can.
 func (e *encoder) utime(t time.Time) *encoder {

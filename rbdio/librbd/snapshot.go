@@ -11,10 +11,13 @@ import (
 // snapsAtOnce bounds the snapshots that one operation reads.
 const snapsAtOnce = 128
 
-// snapNamespaceUser is the kind of the snapshots that users make
-// (RBD_SNAP_NAMESPACE_TYPE_USER). Removing one that clones still need, and any on
-// its way out, turns it into another kind first.
-const snapNamespaceUser = 0
+// Kinds of snapshots: those that users make (RBD_SNAP_NAMESPACE_TYPE_USER), and the
+// parts of group snapshots (RBD_SNAP_NAMESPACE_TYPE_GROUP). Removing one that clones
+// still need, and any on its way out, turns it into another kind first.
+const (
+	snapNamespaceUser  = 0
+	snapNamespaceGroup = 1
+)
 
 // snapObjectMapObject is objectMapObject of a snapshot.
 func snapObjectMapObject(id string, snap uint64) string {
@@ -35,7 +38,7 @@ func (p *Pool) ListSnapshots(imageID string) (list []rbdio.Snapshot, err error) 
 		list = make([]rbdio.Snapshot, 0, len(ids))
 		for len(ids) > 0 {
 			n := min(len(ids), snapsAtOnce)
-			if list, err = s.appendSnaps(list, imageID, ids[:n], what); err != nil {
+			if list, err = s.appendSnaps(list, imageID, ids[:n], snapNamespaceUser, what); err != nil {
 				return err
 			}
 			ids = ids[n:]
@@ -65,9 +68,9 @@ func (s *session) snapIDs(imageID, what string) ([]uint64, error) {
 	return ids, nil
 }
 
-// appendSnaps reads some snapshots by their ids, and appends those that users
-// made and that are still there.
-func (s *session) appendSnaps(list []rbdio.Snapshot, imageID string, ids []uint64, what string) ([]rbdio.Snapshot, error) {
+// appendSnaps reads some snapshots by their ids, and appends those that are of a
+// kind and still there.
+func (s *session) appendSnaps(list []rbdio.Snapshot, imageID string, ids []uint64, kind uint32, what string) ([]rbdio.Snapshot, error) {
 	steps := make([]step, len(ids))
 	for i, id := range ids {
 		steps[i] = step{method: "snapshot_get", in: new(encoder).u64(id).b}
@@ -82,11 +85,11 @@ func (s *session) appendSnaps(list []rbdio.Snapshot, imageID string, ids []uint6
 		if st.errno != 0 {
 			return nil, s.check(st.errno, "%s", what)
 		}
-		snap, user, ok := decodeSnapshot(st.out)
+		snap, is, ok := decodeSnapshot(st.out)
 		if !ok {
 			return nil, s.because(syscall.EIO, "a snapshot's header cannot be understood", "%s", what)
 		}
-		if user {
+		if is == kind {
 			list = append(list, snap)
 		}
 	}
@@ -94,23 +97,29 @@ func (s *session) appendSnaps(list []rbdio.Snapshot, imageID string, ids []uint6
 }
 
 // decodeSnapshot reads a cls::rbd::SnapshotInfo (ceph: src/cls/rbd/cls_rbd_types.h),
-// and tells whether a user made the snapshot.
-func decodeSnapshot(b []byte) (snap rbdio.Snapshot, user, ok bool) {
+// and tells the snapshot's kind.
+func decodeSnapshot(b []byte) (snap rbdio.Snapshot, kind uint32, ok bool) {
 	d := (&decoder{b: b}).frame(1)
 	snap.ID = d.u64()
-	kind := d.frame(1)
-	user = kind.u32() == snapNamespaceUser
+	space := d.frame(1)
+	kind = space.u32()
 	snap.Name = d.str()
 	snap.Size = d.u64()
 	snap.Time = d.utime()
-	return snap, user, d.err == nil && kind.err == nil
+	return snap, kind, d.err == nil && space.err == nil
 }
 
-// userSnapshot refuses a snapshot that is not there any more; ENOENT.
+// userSnapshot is liveSnapshot of a user's snapshot.
+func (s *session) userSnapshot(imageID string, snapID uint64, what string) (rbdio.Snapshot, error) {
+	return s.liveSnapshot(imageID, snapID, snapNamespaceUser, what)
+}
+
+// liveSnapshot refuses a snapshot that is not there any more, or is of another
+// kind; ENOENT.
 //
 // Calls rados_read_op_exec with snapshot_get.
-func (s *session) userSnapshot(imageID string, snapID uint64, what string) (rbdio.Snapshot, error) {
-	list, err := s.appendSnaps(nil, imageID, []uint64{snapID}, what)
+func (s *session) liveSnapshot(imageID string, snapID uint64, kind uint32, what string) (rbdio.Snapshot, error) {
+	list, err := s.appendSnaps(nil, imageID, []uint64{snapID}, kind, what)
 	if err == nil && len(list) == 0 {
 		err = s.because(syscall.ENOENT, "the snapshot was removed", "%s", what)
 	}
@@ -124,25 +133,31 @@ func (s *session) userSnapshot(imageID string, snapID uint64, what string) (rbdi
 //
 // Calls rados_read_op_exec as Stat, and with snapshot_get and metadata_get.
 func (p *Pool) StatSnapshot(imageID string, snapID uint64) (info rbdio.Info, err error) {
-	what := fmt.Sprintf("read the header of snapshot %d of image %s", snapID, imageID)
 	err = p.read(func(s *session) error {
-		h, err := s.header(imageID, snapID)
-		if err != nil {
-			return err
-		}
-		info = h.info(imageID)
-		info.Allocated = s.allocated(snapObjectMapObject(imageID, snapID), h)
-		if attr, ok := s.snapAttr(imageID, snapID); ok {
-			info.Attr = attr
-		}
-		// After all the rest, so that this was so while it was there.
-		snap, err := s.userSnapshot(imageID, snapID, what)
-		if err != nil {
-			return err
-		}
-		info.Created, info.Modified, info.Accessed = snap.Time, snap.Time, snap.Time
-		info.Attr.Changed = nil
-		return nil
+		info, err = s.statSnapshot(imageID, snapID, snapNamespaceUser)
+		return err
 	})
 	return info, err
+}
+
+// statSnapshot is StatSnapshot of a snapshot of any kind.
+func (s *session) statSnapshot(imageID string, snapID uint64, kind uint32) (info rbdio.Info, err error) {
+	h, err := s.header(imageID, snapID)
+	if err != nil {
+		return info, err
+	}
+	info = h.info(imageID)
+	info.Allocated = s.allocated(snapObjectMapObject(imageID, snapID), h)
+	if attr, ok := s.snapAttr(imageID, snapID); ok {
+		info.Attr = attr
+	}
+	// After all the rest, so that this was so while it was there.
+	what := fmt.Sprintf("read the header of snapshot %d of image %s", snapID, imageID)
+	snap, err := s.liveSnapshot(imageID, snapID, kind, what)
+	if err != nil {
+		return info, err
+	}
+	info.Created, info.Modified, info.Accessed = snap.Time, snap.Time, snap.Time
+	info.Attr.Changed = nil
+	return info, nil
 }

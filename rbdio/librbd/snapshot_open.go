@@ -18,6 +18,7 @@ import (
 // was asked.
 type snapshotImage struct {
 	readImage
+	kind uint32
 
 	mu   sync.Mutex // guards the rest; never held while asking
 	next *snapCheck // to be asked when the one under way is over, or nil
@@ -38,22 +39,27 @@ var _ rbdio.ReadImage = (*snapshotImage)(nil)
 // Calls rbd_open_by_id_read_only and rbd_snap_set_by_id.
 func (p *Pool) OpenSnapshot(imageID string, snapID uint64) (rbdio.ReadImage, error) {
 	var opened *snapshotImage
-	err := p.read(func(s *session) error {
-		img := &snapshotImage{}
-		err := p.open(s, imageID, snapID, &img.readImage, true)
-		if err != nil {
-			return err
-		}
-		if _, err = s.userSnapshot(imageID, snapID, "open a snapshot of "+img.label); err != nil {
-			img.Close()
-		}
-		opened = img
+	err := p.read(func(s *session) (err error) {
+		opened, err = p.openSnapshot(s, imageID, snapID, snapNamespaceUser)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return opened, nil
+}
+
+// openSnapshot is OpenSnapshot of a snapshot of any kind, on a session.
+func (p *Pool) openSnapshot(s *session, imageID string, snapID uint64, kind uint32) (*snapshotImage, error) {
+	img := &snapshotImage{kind: kind}
+	if err := p.open(s, imageID, snapID, &img.readImage, true); err != nil {
+		return nil, err
+	}
+	if _, err := s.liveSnapshot(imageID, snapID, kind, "open a snapshot of "+img.label); err != nil {
+		img.Close()
+		return nil, err
+	}
+	return img, nil
 }
 
 // ReadAt fills p from the image, up to its end; ESTALE when the snapshot is gone.
@@ -110,7 +116,7 @@ func (i *snapshotImage) askAll() {
 }
 
 func (i *snapshotImage) ask() error {
-	_, err := i.s.userSnapshot(i.id, i.snap, "read a snapshot of "+i.label)
+	_, err := i.s.liveSnapshot(i.id, i.snap, i.kind, "read a snapshot of "+i.label)
 	if errors.Is(err, syscall.ENOENT) {
 		return i.s.because(syscall.ESTALE, "the snapshot was removed", "read a snapshot of %s", i.label)
 	}

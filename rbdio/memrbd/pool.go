@@ -32,6 +32,8 @@ type Pool struct {
 	trash    map[string]*trashed
 	images   map[string]*image // by id, in the directory or in the trash
 	handles  map[*handle]struct{}
+	groups   []*group
+	others   map[int64]*Pool // other pools of the cluster, locked after this one
 	closed   bool
 }
 
@@ -47,6 +49,7 @@ type image struct {
 	attr                        rbdio.Attr // without Modified and Accessed
 	metadata                    map[string]string
 	snaps                       []*snapshot // the oldest first
+	groupSnaps                  []*snapshot // parts of group snapshots
 	parent                      *snapshot   // of a clone
 
 	// What other clients did to it.
@@ -76,6 +79,7 @@ func New(options Options) *Pool {
 		trash:   map[string]*trashed{},
 		images:  map[string]*image{},
 		handles: map[*handle]struct{}{},
+		others:  map[int64]*Pool{},
 	}
 }
 

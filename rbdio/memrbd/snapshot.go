@@ -71,14 +71,19 @@ func (p *Pool) StatSnapshot(imageID string, snapID uint64) (rbdio.Info, error) {
 	if err != nil {
 		return rbdio.Info{}, err
 	}
+	return s.info(), nil
+}
+
+// info is what there is to know of a snapshot.
+func (s *snapshot) info() rbdio.Info {
 	info := rbdio.Info{
-		ID: imageID, Size: s.Size, ObjectSize: s.durable.objectSize,
+		ID: s.image.id, Size: s.Size, ObjectSize: s.durable.objectSize,
 		Created: s.Time, Modified: s.Time, Accessed: s.Time,
 		Allocated: int64(min(s.durable.allocated(), s.Size)),
 	}
 	mergeAttr(&info.Attr, s.attr)
 	info.Attr.Changed = nil
-	return info, nil
+	return info
 }
 
 // CreateSnapshot takes a snapshot of what is on the OSDs.
@@ -98,6 +103,12 @@ func (p *Pool) snapshotLocked(img *image, name string) error {
 	if err := img.freeSnapshotLocked("create", name); err != nil {
 		return err
 	}
+	img.snaps = append(img.snaps, p.newSnapshotLocked(img, name))
+	return nil
+}
+
+// newSnapshotLocked makes a snapshot that is in no list yet.
+func (p *Pool) newSnapshotLocked(img *image, name string) *snapshot {
 	p.lastSnap++
 	s := &snapshot{
 		Snapshot: rbdio.Snapshot{ID: p.lastSnap, Name: name, Size: img.size, Time: p.options.Now()},
@@ -105,8 +116,7 @@ func (p *Pool) snapshotLocked(img *image, name string) error {
 		durable:  img.durable.clone(),
 	}
 	mergeAttr(&s.attr, img.attr)
-	img.snaps = append(img.snaps, s)
-	return nil
+	return s
 }
 
 // freeSnapshotLocked returns an error unless a snapshot can be given the name.
@@ -237,7 +247,11 @@ func (p *Pool) OpenSnapshot(imageID string, snapID uint64) (rbdio.ReadImage, err
 	if err != nil {
 		return nil, err
 	}
-	h, err := p.newHandleLocked(imageID, false)
+	return p.openSnapshotLocked(s)
+}
+
+func (p *Pool) openSnapshotLocked(s *snapshot) (rbdio.ReadImage, error) {
+	h, err := p.newHandleLocked(s.image.id, false)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func (p *Pool) removeLocked(name string, expires time.Time, ours bool) (id strin
 // elsewhere.
 func (i *image) removableLocked(name string) error {
 	switch {
-	case len(i.snaps) > 0:
+	case len(i.snaps)+len(i.groupSnaps) > 0:
 		return &rbdio.Error{Op: "remove " + name, Errno: syscall.ENOTEMPTY, Why: "it has snapshots"}
 	case i.watchers > 0:
 		return &rbdio.Error{Op: "remove " + name, Errno: syscall.EBUSY, Why: "another client watches it"}
