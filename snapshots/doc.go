@@ -7,6 +7,10 @@
 //	file.go   one open snapshot, shared by all who have it open
 //	holes.go  its extents
 //
+//	group.go       consistency groups, their snapshots and those's members
+//	group_file.go  one member of a group snapshot as a File
+//	recent.go      what was asked for a moment ago
+//
 // # Units and errors
 //
 // Offsets, lengths and sizes are in bytes; ranges are half-open. Errors are those
@@ -15,12 +19,12 @@
 //
 // # Freshness
 //
-// What Tree knows of an image's snapshots is at most listAge old, and never older
+// What Tree and Groups know of snapshots is at most listAge old, and never older
 // than a change through the same mount. A snapshot itself never changes, so what
 // a File knows of it stays true.
 //
 // # Locking
 //
-// Tree.mu and File.mu are taken alone, and neither is held across a call to the
-// pool.
+// Tree.mu, File.mu and recent.mu are taken alone, and none is held across a call
+// to the pool.
 package snapshots

@@ -14,6 +14,7 @@ import (
 type File struct {
 	tree *Tree
 	key  key
+	from func() (rbdio.ReadImage, error) // opens the image
 
 	// img, size and err are set before opened is closed.
 	opened chan struct{}
@@ -33,15 +34,19 @@ type File struct {
 
 // Open returns an open snapshot; ENOENT. Each Open is ended by one Release.
 func (t *Tree) Open(imageID string, snapID uint64) (*File, error) {
+	return t.share(key{imageID, snapID}, func() (rbdio.ReadImage, error) { return t.pool.OpenSnapshot(imageID, snapID) })
+}
+
+// share returns the File of a snapshot, which is opened by from if it is not open.
+func (t *Tree) share(k key, from func() (rbdio.ReadImage, error)) (*File, error) {
 	t.mu.Lock()
 	if t.closed {
 		t.mu.Unlock()
-		return nil, rbdio.Errorf(syscall.EIO, "open a snapshot of image %s after the mount was shut down", imageID)
+		return nil, rbdio.Errorf(syscall.EIO, "open a snapshot of image %s after the mount was shut down", k.image)
 	}
-	k := key{imageID, snapID}
 	f := t.open[k]
 	if f == nil || f.dead {
-		f = &File{tree: t, key: k, opened: make(chan struct{})}
+		f = &File{tree: t, key: k, from: from, opened: make(chan struct{})}
 		t.open[k] = f
 		t.all[f] = struct{}{}
 		t.closing.Add(1)
@@ -60,7 +65,7 @@ func (t *Tree) Open(imageID string, snapID uint64) (*File, error) {
 // start opens the image.
 func (f *File) start() {
 	defer close(f.opened)
-	if f.img, f.err = f.tree.pool.OpenSnapshot(f.key.image, f.key.snap); f.err != nil {
+	if f.img, f.err = f.from(); f.err != nil {
 		f.tree.bury(f)
 		return
 	}
@@ -168,7 +173,7 @@ func (f *File) done(err error) {
 	}
 }
 
-// ImageID returns the id of the snapshot's image.
+// ImageID returns the id of the snapshot's image, or rbdio.Member.ImageKey.
 func (f *File) ImageID() string { return f.key.image }
 
 // ReadAt fills p from the snapshot at fileOff, and returns less than len(p) bytes

@@ -25,6 +25,7 @@ type Options struct {
 // overlap.
 type Tree struct {
 	pool      rbdio.Snapshots
+	members   rbdio.MemberOpener
 	names     rbdio.Directory
 	files     *rbdio.Files
 	noExtents bool
@@ -55,14 +56,14 @@ type found struct {
 
 // key names a snapshot for good.
 type key struct {
-	image string // id
+	image string // its id; for one of another pool, rbdio.Member.ImageKey
 	snap  uint64
 }
 
 // New returns the snapshots of pool, whose images are open through files.
 func New(pool rbdio.Pool, files *rbdio.Files, opts Options) *Tree {
 	return &Tree{
-		pool: pool, names: pool, files: files, noExtents: opts.NoExtents, log: opts.Logger,
+		pool: pool, members: pool, names: pool, files: files, noExtents: opts.NoExtents, log: opts.Logger,
 		lists: make(map[string]list), images: make(map[string]found), open: make(map[key]*File), all: make(map[*File]struct{}),
 	}
 }
