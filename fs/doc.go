@@ -16,6 +16,10 @@
 //	snapHandle   one open(2) of it: data (snap_handle.go)
 //	trashRoot    .trash: removed images, restoring and purging them (trash_root.go, trash_name.go)
 //	trashFile    .trash/NAME: attributes, open; its handle is an imageHandle (trash_file.go)
+//	groupRoot    .group: consistency groups by name (group_root.go)
+//	groupDir     .group/GROUP: group snapshots by name, and their verbs (group_dir.go)
+//	groupSnapDir .group/GROUP/SNAP: its members by name (group_snap.go)
+//	groupFile    .group/GROUP/SNAP/IMAGE: attributes, open; a snapHandle (group_file.go)
 //
 // A third frame lies between them: mount.call (interrupt.go), which runs the
 // call where it may block without keeping the kernel's interrupts from being
@@ -33,8 +37,9 @@
 // # Identity
 //
 // An image's node is known by the image's id, and its inode number made from it,
-// so both survive a rename and a remount; a snapshot's from its own id, too,
-// and a removed image's file has another than the image's. A handle holds the rbdio.File that it
+// so both survive a rename and a remount; a snapshot's from its own id, too, that of
+// a member of another pool from the pool's, and a removed image's file has another than
+// the image's. A handle holds the rbdio.File that it
 // was opened with: after the cluster has cut this client off, old handles fail
 // for good, and new ones get another File on a fresh connection.
 //

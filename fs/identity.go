@@ -27,7 +27,7 @@ type identities struct {
 	mu     sync.Mutex // guards the maps
 	byIno  map[uint64]string
 	names  map[string]calledName // by image id
-	hidden map[string]bool       // images left out, by id: said once
+	hidden map[string]bool       // what is left out, by id: said once
 }
 
 // calledName is the last known file name of an image, for the log, and whether the
@@ -97,6 +97,17 @@ func (t *identities) hasName(imageID string) bool {
 	return !t.names[imageID].lost
 }
 
+// hint remembers a name for an image that has none yet: that of a member of a
+// group snapshot, which is not its file's name in the root.
+func (t *identities) hint(imageKey, name string) {
+	t.mu.Lock()
+	_, known := t.names[imageKey]
+	t.mu.Unlock()
+	if !known {
+		t.called(imageKey, name)
+	}
+}
+
 // name returns an image's last known file name, or its id.
 func (t *identities) name(imageID string) string {
 	t.mu.Lock()
@@ -122,13 +133,19 @@ func (t *identities) file(ino uint64) string {
 
 // logHidden says once of an image that its name is too long for a file.
 func (t *identities) logHidden(log *slog.Logger, e rbdio.Entry) {
+	if t.firstHidden(e.ID) {
+		log.Warn("an image is left out: its name is too long for a file; rename it with the rbd command", "image", e.Name, "id", e.ID)
+	}
+}
+
+// firstHidden tells whether something has not been left out before.
+func (t *identities) firstHidden(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.hidden == nil {
 		t.hidden = make(map[string]bool)
 	}
-	if !t.hidden[e.ID] {
-		t.hidden[e.ID] = true
-		log.Warn("an image is left out: its name is too long for a file; rename it with the rbd command", "image", e.Name, "id", e.ID)
-	}
+	known := t.hidden[id]
+	t.hidden[id] = true
+	return !known
 }

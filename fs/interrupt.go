@@ -53,6 +53,22 @@ func (m *mount) await(ctx context.Context, name string, done <-chan error, run f
 	}
 }
 
+// callFor is call for an answer: what fn returns; ESTALE for something that there is
+// not any more.
+func callFor[T any](ctx context.Context, m *mount, name string, fn func() (T, error)) (T, syscall.Errno) {
+	got := make(chan T, 1) // a request that is given up leaves it
+	errno := m.call(ctx, name, func() error {
+		value, err := fn()
+		got <- value
+		return gone(err)
+	})
+	if errno != 0 {
+		var none T
+		return none, errno
+	}
+	return <-got, 0
+}
+
 // harmless are signals that no read or write ends for: by default they are
 // ignored, or the Go runtime sends them to itself.
 const harmless = 1<<(syscall.SIGURG-1) | 1<<(syscall.SIGCHLD-1) | 1<<(syscall.SIGWINCH-1) | 1<<(syscall.SIGCONT-1)

@@ -51,6 +51,7 @@ type mount struct {
 	pool      rbdio.Pool
 	files     *rbdio.Files
 	snaps     *snapshots.Tree
+	groups    *snapshots.Groups
 	conf      Config
 	log       *slog.Logger
 	ids       identities
@@ -93,6 +94,7 @@ func Mount(pool rbdio.Pool, conf Config) (*Server, error) {
 	}
 	m.files = rbdio.NewFiles(pool, opts)
 	m.snaps = snapshots.New(pool, m.files, snapshots.Options{NoExtents: conf.NoExtents, Logger: conf.Logger})
+	m.groups = snapshots.NewGroups(pool, m.files)
 	t, err := serve(m)
 	if err != nil {
 		m.snaps.Close()

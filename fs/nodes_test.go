@@ -34,6 +34,7 @@ func newTreeThatKeeps(t testing.TB, keep time.Duration) *tree {
 	m := &mount{pool: pool, log: log, conf: Config{FileMode: 0o600, DirMode: 0o700, Logger: log}}
 	m.files = rbdio.NewFiles(pool, rbdio.FilesOptions{TrashKeep: keep, Logger: log})
 	m.snaps = snapshots.New(pool, m.files, snapshots.Options{Logger: log})
+	m.groups = snapshots.NewGroups(pool, m.files)
 	m.ids.key = pool.Key()
 	timeout := fresh
 	raw := fusefs.NewNodeFS(&rootNode{mount: m}, &fusefs.Options{

@@ -99,14 +99,16 @@ func (r *rootNode) Statfs(ctx context.Context, out *fuse.StatfsOut) syscall.Errn
 	return 0
 }
 
-// Lookup answers every path resolution of an image's name, and of .snap and
-// .trash, which are there whether they are listed or not; ENOENT.
+// Lookup answers every path resolution of an image's name, and of .snap,
+// .trash and .group, which are there whether they are listed or not; ENOENT.
 func (r *rootNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	switch name {
 	case snapDirName:
 		return r.snapRoot(ctx, out), 0
 	case trashDirName:
 		return r.trashRoot(ctx, out)
+	case groupDirName:
+		return r.groupRoot(ctx, out), 0
 	}
 	image, errno := imageName(name)
 	if errno != 0 {

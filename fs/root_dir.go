@@ -50,11 +50,12 @@ func (r *rootNode) list(ctx context.Context) ([]fuse.DirEntry, *walk, syscall.Er
 	if errno != 0 {
 		return nil, nil, errno
 	}
-	list := make([]fuse.DirEntry, 0, len(entries)+2)
+	list := make([]fuse.DirEntry, 0, len(entries)+3)
 	if r.conf.SnapDir == SnapDirVisible {
 		list = append(list,
 			fuse.DirEntry{Name: snapDirName, Ino: snapRootIno, Mode: syscall.S_IFDIR},
-			fuse.DirEntry{Name: trashDirName, Ino: trashRootIno, Mode: syscall.S_IFDIR})
+			fuse.DirEntry{Name: trashDirName, Ino: trashRootIno, Mode: syscall.S_IFDIR},
+			fuse.DirEntry{Name: groupDirName, Ino: groupRootIno, Mode: syscall.S_IFDIR})
 	}
 	shown := entries[:0]
 	for _, e := range entries {
@@ -169,4 +170,5 @@ func (r *rootNode) lookupAhead(image string) lookedUp {
 func (r *rootNode) forget() {
 	r.ahead.forget()
 	r.snaps.Forget()
+	r.groups.Forget()
 }

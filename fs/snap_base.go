@@ -7,6 +7,7 @@ import (
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 )
 
 // The inode numbers of .snap and .trash.
@@ -86,7 +87,7 @@ func (n *snapNode) Rename(context.Context, string, fusefs.InodeEmbedder, string,
 }
 
 // refusal is what a rename to a directory that takes none answers: EROFS or EPERM
-// below .snap, else EXDEV.
+// below .snap and .group, else EXDEV.
 func refusal(dir fusefs.InodeEmbedder) syscall.Errno {
 	if n, ok := dir.EmbeddedInode().Operations().(interface{ refuse() syscall.Errno }); ok {
 		return n.refuse()
@@ -95,6 +96,25 @@ func refusal(dir fusefs.InodeEmbedder) syscall.Errno {
 }
 
 func (n *snapNode) refuse() syscall.Errno { return n.refusal }
+
+// renaming returns the names of a snapshot that rename(2) renames in its directory:
+// EINVAL for RENAME_EXCHANGE, EPERM to anywhere else and EROFS into a snapshot; not
+// EXDEV, at which mv would begin to copy.
+func (n *snapNode) renaming(name string, newParent fusefs.InodeEmbedder, newName string, flags uint32) (snap, newSnap string, errno syscall.Errno) {
+	if flags&^unix.RENAME_NOREPLACE != 0 {
+		return "", "", syscall.EINVAL
+	}
+	if newParent.EmbeddedInode() != n.EmbeddedInode() {
+		if errno = refusal(newParent); errno == syscall.EXDEV {
+			errno = syscall.EPERM
+		}
+		return "", "", errno
+	}
+	if snap, errno = imageName(name); errno == 0 {
+		newSnap, errno = newImageName(newName)
+	}
+	return snap, newSnap, errno
+}
 
 // Symlink answers symlink(2).
 func (n *snapNode) Symlink(context.Context, string, string, *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {

@@ -40,28 +40,24 @@ func (n *snapFile) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.A
 
 // stat returns what the snapshot's header says; ESTALE.
 func (n *snapFile) stat(ctx context.Context) (rbdio.Info, syscall.Errno) {
-	got := make(chan rbdio.Info, 1) // a request that is given up leaves it
-	errno := n.call(ctx, n.ids.name(n.id), func() error {
-		info, err := n.snaps.Stat(n.id, n.snap)
-		got <- info
-		return gone(err)
-	})
-	if errno != 0 {
-		return rbdio.Info{}, errno
-	}
-	return <-got, 0
+	return callFor(ctx, n.mount, n.ids.name(n.id), func() (rbdio.Info, error) { return n.snaps.Stat(n.id, n.snap) })
 }
 
 // Open answers open(2); EROFS for writing, ESTALE when the snapshot is gone.
 func (n *snapFile) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint32, syscall.Errno) {
+	return n.openSnap(ctx, n.ids.name(n.id), flags, func() (*snapshots.File, error) { return n.snaps.Open(n.id, n.snap) })
+}
+
+// openSnap is Open of a snapshot's file, which open opens.
+func (n *snapNode) openSnap(ctx context.Context, name string, flags uint32, open func() (*snapshots.File, error)) (fusefs.FileHandle, uint32, syscall.Errno) {
 	if flags&syscall.O_ACCMODE != syscall.O_RDONLY || flags&syscall.O_TRUNC != 0 {
 		return nil, 0, syscall.EROFS
 	}
 	h := &snapHandle{mount: n.mount}
 	opened := make(chan *snapshots.File, 1)
 	var met atomic.Bool // whoever comes last releases a file that nobody waits for
-	errno := n.call(ctx, n.ids.name(n.id), func() error {
-		f, err := n.snaps.Open(n.id, n.snap)
+	errno := n.call(ctx, name, func() error {
+		f, err := open()
 		if err != nil {
 			return gone(err)
 		}

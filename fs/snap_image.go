@@ -8,7 +8,6 @@ import (
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
-	"golang.org/x/sys/unix"
 
 	"rbdfs/rbdio"
 )
@@ -153,28 +152,11 @@ func (n *snapImageDir) Rmdir(ctx context.Context, name string) syscall.Errno {
 }
 
 // Rename answers rename(2) inside the directory: it renames the snapshot. EEXIST
-// over another one, EINVAL for RENAME_EXCHANGE, EPERM to anywhere else and EROFS
-// into a snapshot; not EXDEV, at which mv would begin to copy.
+// over another one, and what renaming answers.
 func (n *snapImageDir) Rename(ctx context.Context, name string, newParent fusefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
-	if flags&^unix.RENAME_NOREPLACE != 0 {
-		return syscall.EINVAL
-	}
-	if newParent.EmbeddedInode() != n.EmbeddedInode() {
-		if errno := refusal(newParent); errno != syscall.EXDEV {
-			return errno
-		}
-		return syscall.EPERM
-	}
-	snap, errno := imageName(name)
-	if errno != 0 {
+	snap, newSnap, errno := n.renaming(name, newParent, newName, flags)
+	if errno != 0 || snap == newSnap {
 		return errno
-	}
-	newSnap, errno := newImageName(newName)
-	if errno != 0 {
-		return errno
-	}
-	if snap == newSnap {
-		return 0
 	}
 	return n.call(ctx, n.ids.name(n.id), func() error { return n.snaps.Rename(n.id, snap, newSnap) })
 }
