@@ -128,10 +128,10 @@ func TestHidden(t *testing.T) {
 		t.Error(got)
 	}
 	b := env.Start(t, harness.Options{Args: []string{"--snapdir=visible"}})
-	if got := names(t, b.Dir); got != "[.snap .trash vm1]" {
+	if got := names(t, b.Dir); got != "[.group .snap .trash vm1]" {
 		t.Error(got)
 	}
-	if got := strings.Count(run(t, "find", b.Dir, "-path", "*/.trash", "-prune", "-o", "-print"), "\n"); got != 6 {
+	if got := strings.Count(run(t, "find", b.Dir, "-path", "*/.trash", "-prune", "-o", "-print"), "\n"); got != 7 {
 		t.Errorf("find finds %d", got)
 	}
 }
