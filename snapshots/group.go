@@ -2,6 +2,7 @@ package snapshots
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"syscall"
 	"time"
@@ -47,7 +48,11 @@ func (g *Groups) Find(name string) (id string, at time.Time, err error) {
 // Snapshots returns a group's snapshots, the oldest first, and when that was so;
 // ENOENT.
 func (g *Groups) Snapshots(groupID string) ([]rbdio.GroupSnapshot, time.Time, error) {
-	return g.snaps.get(groupID, func() ([]rbdio.GroupSnapshot, error) { return g.pool.ListGroupSnapshots(groupID) })
+	snaps, at, err := g.snaps.get(groupID, func() ([]rbdio.GroupSnapshot, error) { return g.pool.ListGroupSnapshots(groupID) })
+	if errors.Is(err, syscall.ENOENT) {
+		g.Forget() // the kernel asks at once whether there is a new group of the name
+	}
+	return snaps, at, err
 }
 
 // Snapshot returns the snapshot of a group with an id; ENOENT.

@@ -11,21 +11,24 @@ import (
 func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, c := range []struct {
-			busy  int // calls
+			busy  int           // calls
+			as    syscall.Errno // what they answer
 			then  syscall.Errno
 			want  syscall.Errno
 			least time.Duration
 		}{
-			{0, 0, 0, 0},
-			{0, syscall.EROFS, syscall.EROFS, 0},
-			{3, 0, 0, 3 * busyPause},
-			{3, syscall.EIO, syscall.EIO, 3 * busyPause},
-			{1 << 30, 0, syscall.EBUSY, patience},
+			{0, 0, 0, 0, 0},
+			{0, 0, syscall.EROFS, syscall.EROFS, 0},
+			{3, syscall.EBUSY, 0, 0, 3 * busyPause},
+			{3, syscall.EBUSY, syscall.EIO, syscall.EIO, 3 * busyPause},
+			{1 << 30, syscall.EBUSY, 0, syscall.EBUSY, patience},
+			{2, syscall.EINVAL, 0, 0, 2 * busyPause},
+			{1 << 30, syscall.EINVAL, 0, syscall.EINVAL, unclear * busyPause},
 		} {
 			begin, calls := time.Now(), 0
 			got := patiently(func() syscall.Errno {
 				if calls++; calls <= c.busy {
-					return syscall.EBUSY
+					return c.as
 				}
 				return c.then
 			})

@@ -45,9 +45,15 @@ func (p *Pool) CreateSnapshot(imageID, name string) error {
 		if err != nil {
 			return err
 		}
+		unsure := false
 		if errno := patiently(func() syscall.Errno {
 			_, err := img.CreateSnapshot(name)
-			return errnoFrom(err)
+			errno := errnoFrom(err)
+			if errno == syscall.EEXIST && unsure {
+				return 0 // the call before has made it, although it answered EINVAL
+			}
+			unsure = unsure || errno == syscall.EINVAL
+			return errno
 		}); errno != 0 {
 			return s.check(errno, "%s", what)
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -91,7 +92,11 @@ func image(t *testing.T, name string, data []byte) string {
 	path := env.Mount.Path(name)
 	must(t, os.WriteFile(path, data, 0o644))
 	t.Cleanup(func() {
-		if err := os.Remove(path); err != nil {
+		left, err := filepath.Glob(env.Mount.Path(".snap/" + name + "/*"))
+		for _, snap := range left {
+			err = errors.Join(err, os.Remove(snap))
+		}
+		if err := errors.Join(err, os.Remove(path)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -103,15 +108,23 @@ func image(t *testing.T, name string, data []byte) string {
 func group(t *testing.T, name string, images ...string) (dir string) {
 	t.Helper()
 	spec := env.Pool + "/" + name
+	dir = env.Mount.Path(".group/" + name)
 	rbd(t, "group", "create", spec)
-	t.Cleanup(func() { rbd(t, "group", "rm", spec) })
+	t.Cleanup(func() {
+		rbd(t, "group", "rm", spec)
+		soon(t, "the group goes", func() error {
+			if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+				return fmt.Errorf("it is there: %v", err)
+			}
+			return nil
+		})
+	})
 	for _, image := range images {
 		if !strings.Contains(image, "/") {
 			image = env.Pool + "/" + image
 		}
 		rbd(t, "group", "image", "add", spec, image)
 	}
-	dir = env.Mount.Path(".group/" + name)
 	soon(t, "the group shows", func() error { _, err := os.Stat(dir); return err })
 	return dir
 }
