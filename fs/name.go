@@ -31,6 +31,12 @@ const (
 	groupDirName = ".group"
 )
 
+// Names in the directory of a snapshot that are not the image's.
+const (
+	diffDirName  = ".diff"
+	fullDiffName = ".full" // in diffDirName
+)
+
 // fileName returns the file name of an image, and false for one that cannot be
 // shown: its file name would be longer than nameMax.
 func fileName(image string) (name string, ok bool) {
@@ -96,10 +102,10 @@ func creatable(image string) bool {
 }
 
 // reserved tells whether a name means something else than an image in the
-// mount's root.
+// mount's root, or than an image or a snapshot below .snap.
 func reserved(name string) bool {
 	switch name {
-	case ".", "..", snapDirName, trashDirName, groupDirName:
+	case ".", "..", snapDirName, trashDirName, groupDirName, diffDirName, fullDiffName:
 		return true
 	}
 	return false

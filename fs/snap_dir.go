@@ -11,7 +11,8 @@ import (
 	"rbdfs/rbdio"
 )
 
-// snapDir is .snap/IMAGE/SNAP: it holds the image's file as it was.
+// snapDir is .snap/IMAGE/SNAP: it holds the image's file as it was. Its .diff is
+// not listed, so that copying it copies the image alone.
 //
 // Not there: all that would change it (EROFS).
 type snapDir struct {
@@ -41,8 +42,11 @@ func (n *snapDir) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.At
 	return errno
 }
 
-// Lookup answers path resolution of the image's name, the only one; ENOENT.
+// Lookup answers path resolution of the image's name, and of .diff; ENOENT.
 func (n *snapDir) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	if name == diffDirName {
+		return n.diffDir(ctx, out)
+	}
 	if name != n.ids.name(n.id) {
 		return nil, syscall.ENOENT
 	}

@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"sync/atomic"
 	"syscall"
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
@@ -50,29 +49,12 @@ func (n *snapFile) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, u
 
 // openSnap is Open of a snapshot's file, which open opens.
 func (n *snapNode) openSnap(ctx context.Context, name string, flags uint32, open func() (*snapshots.File, error)) (fusefs.FileHandle, uint32, syscall.Errno) {
-	if flags&syscall.O_ACCMODE != syscall.O_RDONLY || flags&syscall.O_TRUNC != 0 {
-		return nil, 0, syscall.EROFS
+	if errno := readOnly(flags); errno != 0 {
+		return nil, 0, errno
 	}
-	h := &snapHandle{mount: n.mount}
-	opened := make(chan *snapshots.File, 1)
-	var met atomic.Bool // whoever comes last releases a file that nobody waits for
-	errno := n.call(ctx, name, func() error {
-		f, err := open()
-		if err != nil {
-			return gone(err)
-		}
-		opened <- f
-		if met.Swap(true) {
-			n.snaps.Release(f)
-		}
-		return nil
-	})
-	if errno == syscall.EINTR && met.Swap(true) {
-		go n.snaps.Release(<-opened)
-	}
+	f, errno := openShared(ctx, n.mount, name, open, n.snaps.Release)
 	if errno != 0 {
 		return nil, 0, errno
 	}
-	h.file = <-opened
-	return h, openFlags(flags, false) | fuse.FOPEN_KEEP_CACHE, 0
+	return &snapHandle{mount: n.mount, file: f}, openFlags(flags, false) | fuse.FOPEN_KEEP_CACHE, 0
 }

@@ -65,7 +65,7 @@ type MemberOpener interface {
 	// StatMember is StatSnapshot of a member; EACCES where cephx lets us not.
 	StatMember(m Member) (Info, error)
 	// OpenMember is OpenSnapshot of a member; EACCES where cephx lets us not.
-	OpenMember(m Member) (ReadImage, error)
+	OpenMember(m Member) (SnapshotImage, error)
 }
 
 // Groups is all that a pool does with consistency groups. Making them and adding

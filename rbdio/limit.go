@@ -153,13 +153,21 @@ func (l *limitedPool) CloneSnapshot(imageID string, snapID uint64, name string) 
 	return l.Pool.CloneSnapshot(imageID, snapID, name)
 }
 
-func (l *limitedPool) OpenSnapshot(imageID string, snapID uint64) (ReadImage, error) {
+func (l *limitedPool) OpenSnapshot(imageID string, snapID uint64) (SnapshotImage, error) {
 	defer l.metadata.take()()
 	img, err := l.Pool.OpenSnapshot(imageID, snapID)
 	if err != nil {
 		return nil, err
 	}
-	return &limitedReadImage{ReadImage: img, data: l.data, metadata: l.metadata}, nil
+	return l.limitSnapshot(img), nil
+}
+
+// limitSnapshot bounds the calls of an open snapshot.
+func (l *limitedPool) limitSnapshot(img SnapshotImage) SnapshotImage {
+	return &limitedSnapshotImage{
+		limitedReadImage: limitedReadImage{ReadImage: img, data: l.data, metadata: l.metadata},
+		image:            img,
+	}
 }
 
 func (l *limitedPool) OpenReadOnly(id string) (ReadImage, error) {
@@ -203,6 +211,22 @@ func (l *limitedReadImage) Extents(fileOff, length uint64) ([]Extent, error) {
 func (l *limitedReadImage) Size() (uint64, error) {
 	defer l.metadata.take()()
 	return l.ReadImage.Size()
+}
+
+// limitedSnapshotImage is a SnapshotImage whose calls are bounded.
+type limitedSnapshotImage struct {
+	limitedReadImage
+	image SnapshotImage
+}
+
+func (l *limitedSnapshotImage) Changed(older uint64) ([]Extent, error) {
+	defer l.data.take()()
+	return l.image.Changed(older)
+}
+
+func (l *limitedSnapshotImage) Diff(older, fileOff, length uint64) ([]DiffExtent, error) {
+	defer l.data.take()()
+	return l.image.Diff(older, fileOff, length)
 }
 
 // limitedImage is an Image whose calls are bounded.

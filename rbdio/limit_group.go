@@ -40,11 +40,11 @@ func (l *limitedPool) StatMember(m Member) (Info, error) {
 	return l.Pool.StatMember(m)
 }
 
-func (l *limitedPool) OpenMember(m Member) (ReadImage, error) {
+func (l *limitedPool) OpenMember(m Member) (SnapshotImage, error) {
 	defer l.metadata.take()()
 	img, err := l.Pool.OpenMember(m)
 	if err != nil {
 		return nil, err
 	}
-	return &limitedReadImage{ReadImage: img, data: l.data, metadata: l.metadata}, nil
+	return l.limitSnapshot(img), nil
 }

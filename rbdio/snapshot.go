@@ -27,7 +27,28 @@ type SnapshotOpener interface {
 	// OpenSnapshot opens an image as of one of its snapshots; ENOENT. It leaves no
 	// watcher. When the snapshot is removed meanwhile, reads and extents answer
 	// ESTALE.
-	OpenSnapshot(imageID string, snapID uint64) (ReadImage, error)
+	OpenSnapshot(imageID string, snapID uint64) (SnapshotImage, error)
+}
+
+// SnapshotImage is an image open as of a snapshot, which can be compared with the
+// image as of an older one: by that one's id, or with 0 as it was before it held
+// anything. Both answer ESTALE when one of the two was removed, and EINVAL for one
+// that is not older.
+type SnapshotImage interface {
+	ReadImage
+	// Changed returns where the image may have changed, in order and not
+	// overlapping, by whole objects: without a search where the image has a fast
+	// diff that can be believed, and all of the image elsewhere.
+	Changed(older uint64) ([]Extent, error)
+	// Diff returns what of [fileOff, fileOff+length) may have changed, in order and
+	// not overlapping, exactly, by a search of the objects.
+	Diff(older, fileOff, length uint64) ([]DiffExtent, error)
+}
+
+// DiffExtent is a range that may have changed.
+type DiffExtent struct {
+	Extent
+	Zero bool // it reads as zeros now
 }
 
 // SnapshotMaker makes, removes and renames snapshots. Calls may overlap.

@@ -14,11 +14,11 @@ import (
 type File struct {
 	tree *Tree
 	key  key
-	from func() (rbdio.ReadImage, error) // opens the image
+	from func() (rbdio.SnapshotImage, error) // opens the image
 
 	// img, size and err are set before opened is closed.
 	opened chan struct{}
-	img    rbdio.ReadImage
+	img    rbdio.SnapshotImage
 	size   uint64
 	err    error
 
@@ -34,11 +34,11 @@ type File struct {
 
 // Open returns an open snapshot; ENOENT. Each Open is ended by one Release.
 func (t *Tree) Open(imageID string, snapID uint64) (*File, error) {
-	return t.share(key{imageID, snapID}, func() (rbdio.ReadImage, error) { return t.pool.OpenSnapshot(imageID, snapID) })
+	return t.share(key{imageID, snapID}, func() (rbdio.SnapshotImage, error) { return t.pool.OpenSnapshot(imageID, snapID) })
 }
 
 // share returns the File of a snapshot, which is opened by from if it is not open.
-func (t *Tree) share(k key, from func() (rbdio.ReadImage, error)) (*File, error) {
+func (t *Tree) share(k key, from func() (rbdio.SnapshotImage, error)) (*File, error) {
 	t.mu.Lock()
 	if t.closed {
 		t.mu.Unlock()

@@ -32,6 +32,7 @@ type Tree struct {
 	log       *slog.Logger
 
 	closing sync.WaitGroup // images that are not closed yet
+	streams streams
 
 	mu     sync.Mutex       // guards the rest, and each File's refs and dead
 	lists  map[string]list  // by image id
@@ -65,6 +66,7 @@ func New(pool rbdio.Pool, files *rbdio.Files, opts Options) *Tree {
 	return &Tree{
 		pool: pool, members: pool, names: pool, files: files, noExtents: opts.NoExtents, log: opts.Logger,
 		lists: make(map[string]list), images: make(map[string]found), open: make(map[key]*File), all: make(map[*File]struct{}),
+		streams: newStreams(),
 	}
 }
 

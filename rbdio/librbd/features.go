@@ -12,6 +12,7 @@ const (
 	featureStriping      = rbd.FeatureStripingV2
 	featureExclusiveLock = rbd.FeatureExclusiveLock
 	featureObjectMap     = rbd.FeatureObjectMap
+	featureFastDiff      = rbd.FeatureFastDiff
 	featureJournaling    = rbd.FeatureJournaling
 	featureNonPrimary    = 1 << 10
 

@@ -120,7 +120,7 @@ func (p *Pool) StatMember(m rbdio.Member) (info rbdio.Info, err error) {
 // It leaves no watcher.
 //
 // Calls rbd_open_by_id_read_only and rbd_snap_set_by_id.
-func (p *Pool) OpenMember(m rbdio.Member) (rbdio.ReadImage, error) {
+func (p *Pool) OpenMember(m rbdio.Member) (rbdio.SnapshotImage, error) {
 	var opened *snapshotImage
 	err := p.read(func(s *session) error {
 		s, err := s.in(m.PoolID)

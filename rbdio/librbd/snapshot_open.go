@@ -31,13 +31,13 @@ type snapCheck struct {
 	err  error
 }
 
-var _ rbdio.ReadImage = (*snapshotImage)(nil)
+var _ rbdio.SnapshotImage = (*snapshotImage)(nil)
 
 // OpenSnapshot opens an image as of a snapshot, for reading; ENOENT. It leaves
 // no watcher.
 //
 // Calls rbd_open_by_id_read_only and rbd_snap_set_by_id.
-func (p *Pool) OpenSnapshot(imageID string, snapID uint64) (rbdio.ReadImage, error) {
+func (p *Pool) OpenSnapshot(imageID string, snapID uint64) (rbdio.SnapshotImage, error) {
 	var opened *snapshotImage
 	err := p.read(func(s *session) (err error) {
 		opened, err = p.openSnapshot(s, imageID, snapID, snapNamespaceUser)

@@ -265,7 +265,7 @@ func (p *Pool) StatMember(m rbdio.Member) (info rbdio.Info, err error) {
 }
 
 // OpenMember opens a member for reading. The open image is one of its own pool.
-func (p *Pool) OpenMember(m rbdio.Member) (img rbdio.ReadImage, err error) {
+func (p *Pool) OpenMember(m rbdio.Member) (img rbdio.SnapshotImage, err error) {
 	if err := p.begin("OpenMember"); err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ type opScript struct {
 func newScript() *script {
 	s := &script{ops: map[string]*opScript{}}
 	s.counted.L = &s.mu
-	for _, t := range []reflect.Type{reflect.TypeFor[rbdio.Pool](), reflect.TypeFor[rbdio.Image]()} {
+	for _, t := range []reflect.Type{reflect.TypeFor[rbdio.Pool](), reflect.TypeFor[rbdio.Image](), reflect.TypeFor[rbdio.SnapshotImage]()} {
 		for i := range t.NumMethod() {
 			s.ops[t.Method(i).Name] = &opScript{}
 		}

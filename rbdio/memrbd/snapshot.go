@@ -235,10 +235,10 @@ type snapHandle struct {
 	snap *snapshot
 }
 
-var _ rbdio.ReadImage = snapHandle{}
+var _ rbdio.SnapshotImage = snapHandle{}
 
 // OpenSnapshot opens a snapshot for reading.
-func (p *Pool) OpenSnapshot(imageID string, snapID uint64) (rbdio.ReadImage, error) {
+func (p *Pool) OpenSnapshot(imageID string, snapID uint64) (rbdio.SnapshotImage, error) {
 	if err := p.begin("OpenSnapshot"); err != nil {
 		return nil, err
 	}
@@ -250,7 +250,7 @@ func (p *Pool) OpenSnapshot(imageID string, snapID uint64) (rbdio.ReadImage, err
 	return p.openSnapshotLocked(s)
 }
 
-func (p *Pool) openSnapshotLocked(s *snapshot) (rbdio.ReadImage, error) {
+func (p *Pool) openSnapshotLocked(s *snapshot) (rbdio.SnapshotImage, error) {
 	h, err := p.newHandleLocked(s.image.id, false)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,140 @@
+package diff
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"rbdfs/tests/harness"
+)
+
+// env is set by TestMain, before any test runs.
+var env *harness.Env
+
+func TestMain(m *testing.M) {
+	setup := harness.Setup{Options: harness.Options{Args: []string{"--object-size=64K"}}}
+	harness.Main(m, setup, func(e *harness.Env) { env = e })
+}
+
+const kib, mib = 1 << 10, 1 << 20
+
+// must ends the test for an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// want fails unless err is this errno.
+func want(t *testing.T, what string, err error, errno syscall.Errno) {
+	t.Helper()
+	if !errors.Is(err, errno) {
+		t.Errorf("%s: %v, want %v", what, err, errno)
+	}
+}
+
+// spec is an image of the env's pool, as the rbd command names it.
+func spec(image string) string { return env.Pool + "/" + image }
+
+// rbd runs the rbd command as client.admin.
+func rbd(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := env.Cluster.RBD(t.Context(), args...)
+	must(t, err)
+	return out
+}
+
+// run runs a command that must succeed, and returns what it wrote.
+func run(t *testing.T, argv ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errors.New("not done in a minute"))
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v: %s", strings.Join(argv, " "), err, out)
+	}
+	return string(out)
+}
+
+// remove removes an image and its snapshots when the test is over.
+func remove(t *testing.T, name string) {
+	ctx := context.WithoutCancel(t.Context())
+	t.Cleanup(func() {
+		if _, err := env.Cluster.RBD(ctx, "snap", "purge", "--no-progress", spec(name)); err != nil {
+			t.Error(err)
+		}
+		if _, err := env.Cluster.RBD(ctx, "rm", "--no-progress", spec(name)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// create makes an image by the rbd command, until the test is over.
+func create(t *testing.T, name string, args ...string) {
+	t.Helper()
+	rbd(t, append([]string{"create", spec(name), "--object-size", "64K"}, args...)...)
+	remove(t, name)
+}
+
+// snap takes a snapshot.
+func snap(t *testing.T, image, name string) {
+	t.Helper()
+	must(t, os.Mkdir(env.Mount.Path(".snap/"+image+"/"+name), 0o700))
+}
+
+// diffOf is the path of a stream.
+func diffOf(image, snap, older string) string {
+	return env.Mount.Path(filepath.Join(".snap", image, snap, ".diff", older))
+}
+
+// stream reads a stream, whose size must be what stat says.
+func stream(t *testing.T, path string) []byte {
+	t.Helper()
+	info, err := os.Stat(path)
+	must(t, err)
+	data, err := os.ReadFile(path)
+	must(t, err)
+	if info.Size() != int64(len(data)) {
+		t.Fatalf("%s has %d bytes, and stat says %d", path, len(data), info.Size())
+	}
+	return data
+}
+
+// importDiff applies a stream to an image by the rbd command.
+func importDiff(t *testing.T, data []byte, image string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "stream")
+	must(t, os.WriteFile(path, data, 0o600))
+	rbd(t, "import-diff", "--no-progress", path, spec(image))
+}
+
+// wantImage fails unless an image, or a snapshot, has these bytes for rbd export.
+func wantImage(t *testing.T, image string, want []byte) {
+	t.Helper()
+	got := []byte(rbd(t, "export", "--no-progress", spec(image), "-"))
+	wantSame(t, "rbd export "+image, got, want)
+}
+
+// wantSame fails unless both are equal, and names the first byte that is not.
+func wantSame(t *testing.T, what string, got, want []byte) {
+	t.Helper()
+	if bytes.Equal(got, want) {
+		return
+	}
+	for i := range min(len(got), len(want)) {
+		if got[i] != want[i] {
+			t.Fatalf("%s: byte %d is %#x, want %#x (%d and %d bytes)", what, i, got[i], want[i], len(got), len(want))
+		}
+	}
+	t.Fatalf("%s: %d bytes, want %d", what, len(got), len(want))
+}
