@@ -1,10 +1,12 @@
 package fs
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
@@ -210,4 +212,96 @@ func TestSnapshotWithASlash(t *testing.T) {
 	for _, name := range []string{"c", "a@b"} {
 		tr.want("rmdir", tr.raw.Rmdir(nil, &in.InHeader, name), 0)
 	}
+}
+
+// entries lists a directory.
+func entries(t *testing.T, dir fusefs.NodeReaddirer) string {
+	t.Helper()
+	stream, errno := dir.Readdir(t.Context())
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	var names []string
+	for stream.HasNext() {
+		e, _ := stream.Next()
+		names = append(names, e.Name)
+	}
+	return strings.Join(names, " ")
+}
+
+// .diff is not listed, and lists the streams from older snapshots and the full one.
+func TestSnapshotStreams(t *testing.T) {
+	tr := newTree(t)
+	foreign := tr.pool.Foreign()
+	id, err := foreign.Create("vm1", 9000)
+	must(t, err)
+	for i, name := range []string{"a", ".full", "c"} {
+		must(t, foreign.Write(id, []byte("data"), uint64(i)*4096))
+		must(t, foreign.Snapshot(id, name))
+	}
+	dir := tr.walk(".snap", "vm1", "c", ".diff")
+	if dir.Mode&noWrite != 0 || dir.Mode&syscall.S_IFMT != syscall.S_IFDIR {
+		t.Errorf("the directory is %+v", dir.Attr)
+	}
+	below := snapNode{mount: tr.m}
+	if got := entries(t, &snapDir{snapNode: below, id: id, snap: 3}); got != "vm1" {
+		t.Errorf("the snapshot lists %s", got)
+	}
+	if got := entries(t, &snapDiffDir{snapNode: below, id: id, snap: 3}); got != ".full a %2Efull" {
+		t.Errorf(".diff lists %s", got)
+	}
+	inodes := map[uint64]string{}
+	for _, name := range []string{".full", "a", "%2Efull"} {
+		f := tr.walk(".snap", "vm1", "c", ".diff", name)
+		fh, status := tr.open(f.NodeId, syscall.O_RDONLY)
+		tr.want("open", status, 0)
+		got, _ := tr.read(f.NodeId, fh, 0, 100_000)
+		if uint64(len(got)) != f.Size || !strings.HasPrefix(got, "rbd diff v1\n") || got[len(got)-1] != 'e' {
+			t.Errorf("%s: %d bytes, and stat says %d", name, len(got), f.Size)
+		}
+		if f.Mode != syscall.S_IFREG|0o400 || f.Blocks != (f.Size+511)/512 || f.Mtime != dir.Mtime {
+			t.Errorf("%s is %+v", name, f.Attr)
+		}
+		tr.release(f.NodeId, fh)
+		inodes[f.Ino] = name
+		_, status = tr.open(f.NodeId, syscall.O_WRONLY)
+		tr.want("open for writing", status, syscall.EROFS)
+		_, status = tr.lookupIn(tr.walk(".snap", "vm1", "a", ".diff").NodeId, name)
+		if name != ".full" {
+			tr.want("look up in the oldest", status, syscall.ENOENT)
+		}
+	}
+	if inodes[tr.walk("vm1").Ino] = "vm1"; len(inodes) != 4 {
+		t.Errorf("inode numbers %v", inodes)
+	}
+	h := header(dir.NodeId)
+	tr.want("unlink", tr.raw.Unlink(nil, &h, "a"), syscall.EROFS)
+	_, status := tr.lookupIn(dir.NodeId, "c")
+	tr.want("look up itself", status, syscall.ENOENT)
+}
+
+// An open stream stays as it is when a snapshot gets another name, and the next one
+// has it.
+func TestStreamOfARenamedSnapshot(t *testing.T) {
+	tr := newTree(t)
+	id, err := tr.pool.Foreign().Create("vm1", 9000)
+	must(t, err)
+	must(t, tr.pool.Foreign().Snapshot(id, "a"))
+	must(t, tr.pool.Foreign().Snapshot(id, "b"))
+	f := tr.walk(".snap", "vm1", "b", ".diff", "a")
+	fh, status := tr.open(f.NodeId, syscall.O_RDONLY)
+	tr.want("open", status, 0)
+	in := fuse.RenameIn{InHeader: header(tr.walk(".snap", "vm1").NodeId), Newdir: tr.walk(".snap", "vm1").NodeId}
+	tr.want("rename", tr.raw.Rename(nil, &in, "a", "monday"), 0)
+	now := tr.walk(".snap", "vm1", "b", ".diff", "monday")
+	if now.Ino != f.Ino || now.Size != f.Size+5 {
+		t.Errorf("it is %+v, was %+v", now.Attr, f.Attr)
+	}
+	var out fuse.AttrOut
+	get := fuse.GetAttrIn{InHeader: header(f.NodeId), Fh_: fh, Flags_: fuse.FUSE_GETATTR_FH}
+	tr.want("fstat", tr.raw.GetAttr(nil, &get, &out), 0)
+	if got, _ := tr.read(f.NodeId, fh, 0, 1000); out.Size != f.Size || uint64(len(got)) != f.Size {
+		t.Errorf("fstat says %d, it has %d bytes, and had %d", out.Size, len(got), f.Size)
+	}
+	tr.release(f.NodeId, fh)
 }

@@ -97,7 +97,7 @@ func TestLimitCoversTheInterfaces(t *testing.T) {
 	free := map[string]bool{"Key": true, "Close": true, "Layout": true, "Flatten": true, "Direct": true}
 	full := make(turns) // never a turn
 	read := limitedReadImage{data: full, metadata: full}
-	values := []any{&limitedPool{data: full, metadata: full}, &read, &limitedImage{limitedReadImage: read}}
+	values := []any{&limitedPool{data: full, metadata: full}, &read, &limitedSnapshotImage{limitedReadImage: read}, &limitedImage{limitedReadImage: read}}
 	for _, v := range values {
 		typ := reflect.TypeOf(v)
 		for i := range typ.NumMethod() {

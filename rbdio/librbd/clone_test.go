@@ -53,7 +53,7 @@ func TestClone(t *testing.T) {
 }
 
 // openSnap opens a snapshot until the test ends.
-func openSnap(t *testing.T, p *Pool, id string, snap uint64) rbdio.ReadImage {
+func openSnap(t *testing.T, p *Pool, id string, snap uint64) rbdio.SnapshotImage {
 	t.Helper()
 	img, err := p.OpenSnapshot(id, snap)
 	must(t, err)
