@@ -119,7 +119,7 @@ func TestRandomHistories(t *testing.T) {
 			for _, gone := range []string{"s2", "s5"} {
 				must(t, os.Remove(env.Mount.Path(".snap/"+name+"/"+gone)))
 			}
-			fresh := env.Start(t, harness.Options{}) // has compared nothing yet
+			fresh := env.Start(t, harness.Options{ReadOnly: true, Args: []string{"--read-only"}}) // has compared nothing yet
 			h.check(t, fresh, []int{0, 1, 3, 4, 6})
 		})
 	}
