@@ -66,8 +66,9 @@ func (e *UndoError) Unwrap() []error { return []error{e.Err, e.Cause} }
 // killed, the image is put back to it; undoNow is then there for a moment, to tell
 // what has changed.
 const (
-	undoPrefix = "rbdfs-undo-before-"
-	undoNow    = "rbdfs-undo-now"
+	undoNames  = "rbdfs-undo-"
+	undoPrefix = undoNames + "before-"
+	undoNow    = undoNames + "now"
 )
 
 // undoName is the name of the snapshot before a stream that leads to another one.
@@ -135,6 +136,9 @@ func CheckStream(ctx context.Context, stream io.ReaderAt, length uint64) (*Strea
 
 // admit checks the snapshots that a stream names; ErrWrongStart, ErrHasEnd.
 func admit(t Target, d *StreamDecoder) error {
+	if strings.HasPrefix(d.To, undoNames) {
+		return &StreamError{Why: "it leads to a snapshot with a name that apply keeps for itself"}
+	}
 	names, err := t.Snapshots()
 	if err != nil {
 		return err
@@ -239,7 +243,7 @@ func write(ctx context.Context, t Target, d *StreamDecoder, progress func(uint64
 	for {
 		r, err := d.Next()
 		if err == io.EOF {
-			return t.Sync()
+			return errors.Join(context.Cause(ctx), t.Sync())
 		}
 		if err == nil {
 			err = writeRange(ctx, t, d.r, r)

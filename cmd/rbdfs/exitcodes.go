@@ -51,6 +51,13 @@ const (
 	exitNotRbdfs      exitCode = 60
 	exitBusy          exitCode = 61
 	exitUmountRefused exitCode = 62
+
+	exitStream      exitCode = 70
+	exitStreamStart exitCode = 71
+	exitApplyImage  exitCode = 72
+	exitApply       exitCode = 73
+	exitUndo        exitCode = 74
+	exitApplySignal exitCode = 75
 )
 
 // exitSentences is the table that the README prints.
@@ -93,6 +100,13 @@ var exitSentences = map[exitCode]string{
 	exitNotRbdfs:      "What to unmount is not an rbdfs mount.",
 	exitBusy:          "Files of the mount are open.",
 	exitUmountRefused: "The mount cannot be unmounted, for lack of permission or another reason.",
+
+	exitStream:      "A stream cannot be read, is not whole or is no stream; nothing of it was applied.",
+	exitStreamStart: "The image does not stand at the snapshot that a stream starts from, or has the one that it leads to; nothing of it was applied.",
+	exitApplyImage:  "The image to apply to cannot be found, opened or made, or is in use.",
+	exitApply:       "A stream could not be applied; the image is as it was before that stream.",
+	exitUndo:        "A stream could not be applied, and the image could not be put back; the next apply does that first.",
+	exitApplySignal: "A signal ended apply; the image is as it was before the stream under way.",
 }
 
 // failure is an error with its exit code. Its text is the sentence for stderr,

@@ -13,6 +13,7 @@ import (
 type cli struct {
 	Mount   mountCmd   `cmd:"" help:"Mount a pool."`
 	Umount  umountCmd  `cmd:"" help:"Unmount what rbdfs mounted, and wait until everything is flushed."`
+	Apply   applyCmd   `cmd:"" help:"Apply streams of changes to an image, each whole or not at all."`
 	Version versionCmd `cmd:"" help:"Show the versions of rbdfs and of what it runs on."`
 }
 
@@ -59,7 +60,7 @@ func newParser(c *cli, out console, options ...kong.Option) (*kong.Kong, error) 
 
 // helpCommand is the command that explains the arguments.
 func helpCommand(args []string) string {
-	for _, name := range []string{"mount", "umount", "version"} {
+	for _, name := range []string{"mount", "umount", "apply", "version"} {
 		if len(args) > 0 && strings.EqualFold(args[0], name) {
 			return "rbdfs " + name + " --help"
 		}

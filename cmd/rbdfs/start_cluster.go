@@ -46,14 +46,20 @@ func connect(cfg librbd.Config, signals <-chan os.Signal) (*librbd.Pool, error) 
 
 // librbdConfig is what librbd needs to know of the flags.
 func (c *mountCmd) librbdConfig(logger *slog.Logger) librbd.Config {
+	cfg := c.cephFlags.librbdConfig(c.Pool, logger)
+	cfg.Cache, cfg.IOTimeout = librbd.Cache(c.Cache), c.IOTimeout
+	cfg.ObjectSize, cfg.Features, cfg.DataPool = uint64(c.ObjectSize), c.ImageFeatures, c.DataPool
+	cfg.Exclusive, cfg.ReadOnly = c.Exclusive, c.ReadOnly
+	return cfg
+}
+
+// librbdConfig says which pool of which cluster, and who asks.
+func (f *cephFlags) librbdConfig(pool poolSpec, logger *slog.Logger) librbd.Config {
 	cfg := librbd.Config{
-		Conf: c.Conf, Cluster: c.Cluster, ID: c.ID, Name: c.Name, Keyring: c.Keyring, MonHost: c.MonHost,
-		Pool: c.Pool.pool, Namespace: c.Pool.namespace,
-		Cache: librbd.Cache(c.Cache), IOTimeout: c.IOTimeout,
-		ObjectSize: uint64(c.ObjectSize), Features: c.ImageFeatures, DataPool: c.DataPool,
-		Exclusive: c.Exclusive, ReadOnly: c.ReadOnly, Logger: logger,
+		Conf: f.Conf, Cluster: f.Cluster, ID: f.ID, Name: f.Name, Keyring: f.Keyring, MonHost: f.MonHost,
+		Pool: pool.pool, Namespace: pool.namespace, Logger: logger,
 	}
-	for _, o := range c.CephOption {
+	for _, o := range f.CephOption {
 		cfg.Options = append(cfg.Options, o.key+"="+o.value)
 	}
 	return cfg
