@@ -243,6 +243,7 @@ func write(ctx context.Context, t Target, d *StreamDecoder, progress func(uint64
 	for {
 		r, err := d.Next()
 		if err == io.EOF {
+			progress(d.Position())
 			return errors.Join(context.Cause(ctx), t.Sync())
 		}
 		if err == nil {
