@@ -20,6 +20,9 @@
 //	groupDir     .group/GROUP: group snapshots by name, and their verbs (group_dir.go)
 //	groupSnapDir .group/GROUP/SNAP: its members by name (group_snap.go)
 //	groupFile    .group/GROUP/SNAP/IMAGE: attributes, open; a snapHandle (group_file.go)
+//	snapDiffDir  .snap/IMAGE/SNAP/.diff: streams by name (snap_diff.go)
+//	snapStream   .snap/IMAGE/SNAP/.diff/OLDER: attributes, open (snap_stream.go)
+//	streamHandle one open(2) of it: data (snap_stream_handle.go)
 //
 // A third frame lies between them: mount.call (interrupt.go), which runs the
 // call where it may block without keeping the kernel's interrupts from being
@@ -54,7 +57,8 @@
 // Names and attributes for 0.9 s (the constant fresh), so that another host's
 // changes show within a second; a missing name is never cached. What a listing says may be
 // older (listing.go), is cached for 0.1 s, and waited out by open. Attributes and data
-// of a snapshot's file never change, and are kept for long; its name is not. Names in
+// of a snapshot's file never change, and are kept for long; its name is not. A stream
+// has the snapshots' names in it, and its data is dropped at each open. Names in
 // .trash are not kept, since a rename out of it makes another file. Data stays in
 // the page cache while a file is open, and is dropped at each open and when the
 // size or the time of the last write changed: close-to-open. Writes go through at

@@ -5,7 +5,7 @@
 // Pool, and the small interfaces that it is made of, stand for an RBD pool:
 // Directory for names, Headers for attributes, Trash for removal, Opener for
 // images, Snapshots for those, Groups for consistency groups. ReadImage and Image are an open image; a snapshot
-// hands out only a ReadImage, so that writing to one does not compile. rbdio/librbd implements
+// hands out only a SnapshotImage, which reads and compares, so that writing to one does not compile. rbdio/librbd implements
 // them on Ceph, rbdio/memrbd in memory for unit tests. Limit wraps a Pool to
 // bound the calls that are in it at once.
 //

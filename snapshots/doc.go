@@ -10,6 +10,12 @@
 //	group.go       consistency groups, their snapshots and those's members
 //	group_file.go  one member of a group snapshot as a File
 //	recent.go      what was asked for a moment ago
+//	streams.go         what changed between two snapshots, as a stream: opened, kept
+//	stream.go          one open stream: reading it, finding what it is made of
+//	stream_index.go    where in it each range stands
+//	stream_format.go   the format, written; stream_decode.go the format, read
+//	apply.go           streams applied to an image, or undone
+//	apply_pool.go      an image of a pool as what is applied to
 //
 // # Units and errors
 //
@@ -25,6 +31,6 @@
 //
 // # Locking
 //
-// Tree.mu, File.mu and recent.mu are taken alone, and none is held across a call
-// to the pool.
+// Tree.mu, File.mu, recent.mu and streams.mu are taken alone, and none is held across a
+// call to the pool. A stream is compared once, however many wait for it (streamEntry.made).
 package snapshots

@@ -14,6 +14,7 @@
 //	hush.go            keeps libraries off stderr while connecting
 //	background.go      the parent's half of --background; child.go the daemon's
 //	serve*.go          the life of a mount: signals, unmounting, flushing
+//	apply_*.go         what "rbdfs apply" reads, and the images that it writes to
 //	mountinfo.go       what is mounted, by text
 //	holders*.go        who has a file of the mount open
 //	control.go         how "rbdfs umount" waits for the daemon's last flush

@@ -15,9 +15,10 @@ import (
 )
 
 // Changed returns where the image may have changed since an older snapshot, by the
-// object maps of both and of all between them. It does not leave that to librbd:
-// rbd_diff_iterate2 with whole_object misses what was discarded by making the image
-// smaller where it grew again before the next but one snapshot (seen on 16.2.15).
+// object maps of both and of all between them. It does not leave that to librbd,
+// whose rbd_diff_iterate2 with whole_object misses what was discarded: of an image
+// that is smaller in the next snapshot and larger again in the one after that, it
+// says that nothing has changed (16.2.15: rbd diff --whole-object --from-snap).
 //
 // Calls rados_read_op_exec with get_snapcontext, get_flags, get_size,
 // object_map_load and snapshot_get.

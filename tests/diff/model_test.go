@@ -31,7 +31,7 @@ func (h *history) grow(t *testing.T, between func(n int)) {
 	path := env.Mount.Path(h.image)
 	for n := range modelSnaps {
 		between(n)
-		h.now.Scribble(t, path, h.now.Rand.IntN(12))
+		h.now.Scribble(t, path, 2+h.now.Rand.IntN(12))
 		if n == 3 { // to nothing and back: all that was written before is gone
 			f := content.Open(t, path, os.O_RDWR)
 			h.now.Truncate(t, f, 100*kib)
