@@ -243,11 +243,10 @@ func TestSnapshotStreams(t *testing.T) {
 	if dir.Mode&noWrite != 0 || dir.Mode&syscall.S_IFMT != syscall.S_IFDIR {
 		t.Errorf("the directory is %+v", dir.Attr)
 	}
-	below := snapNode{mount: tr.m}
-	if got := entries(t, &snapDir{snapNode: below, id: id, snap: 3}); got != "vm1" {
+	if got := entries(t, &snapDir{snapNode: snapNode{mount: tr.m}, id: id, snap: 3}); got != "vm1" {
 		t.Errorf("the snapshot lists %s", got)
 	}
-	if got := entries(t, &snapDiffDir{snapNode: below, id: id, snap: 3}); got != ".full a %2Efull" {
+	if got := entries(t, &snapDiffDir{snapNode: snapNode{mount: tr.m}, id: id, snap: 3}); got != ".full a %2Efull" {
 		t.Errorf(".diff lists %s", got)
 	}
 	inodes := map[uint64]string{}
