@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strconv"
 	"syscall"
-	"time"
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -37,8 +36,7 @@ func (n *snapDir) diffDir(ctx context.Context, out *fuse.EntryOut) (*fusefs.Inod
 		return nil, n.errno(err, diffDirName)
 	}
 	node := &snapDiffDir{snapNode: snapNode{mount: n.mount, refusal: syscall.EROFS}, id: n.id, snap: n.snap, ino: ino}
-	errno := node.attr(ctx, &out.Attr)
-	if errno != 0 {
+	if errno := n.belowSnapAttr(ctx, n.id, n.snap, ino, &out.Attr); errno != 0 {
 		return nil, errno
 	}
 	return n.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFDIR, Ino: ino}), 0
@@ -46,20 +44,7 @@ func (n *snapDir) diffDir(ctx context.Context, out *fuse.EntryOut) (*fusefs.Inod
 
 // Getattr answers stat(2): all times are the snapshot's. ESTALE when it is gone.
 func (n *snapDiffDir) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	return n.attr(ctx, &out.Attr)
-}
-
-func (n *snapDiffDir) attr(ctx context.Context, out *fuse.Attr) syscall.Errno {
-	changed := make(chan time.Time, 1) // a request that is given up leaves it
-	errno := n.call(ctx, n.ids.name(n.id), func() error {
-		s, _, err := n.snaps.Get(n.id, n.snap)
-		changed <- s.Time
-		return gone(err)
-	})
-	if errno == 0 {
-		n.snapDirAttr(n.ino, <-changed, out)
-	}
-	return errno
+	return n.belowSnapAttr(ctx, n.id, n.snap, n.ino, &out.Attr)
 }
 
 // older returns the snapshots that there are streams from.

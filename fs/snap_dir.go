@@ -30,14 +30,20 @@ var (
 
 // Getattr answers stat(2): all times are the snapshot's. ESTALE when it is gone.
 func (n *snapDir) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	return n.belowSnapAttr(ctx, n.id, n.snap, n.ino, &out.Attr)
+}
+
+// belowSnapAttr fills out with the attributes of a snapshot's directory, or of one
+// in it; ESTALE.
+func (m *mount) belowSnapAttr(ctx context.Context, id string, snap, ino uint64, out *fuse.Attr) syscall.Errno {
 	changed := make(chan time.Time, 1) // a request that is given up leaves it
-	errno := n.call(ctx, n.ids.name(n.id), func() error {
-		s, _, err := n.snaps.Get(n.id, n.snap)
+	errno := m.call(ctx, m.ids.name(id), func() error {
+		s, _, err := m.snaps.Get(id, snap)
 		changed <- s.Time
 		return gone(err)
 	})
 	if errno == 0 {
-		n.snapDirAttr(n.ino, <-changed, &out.Attr)
+		m.snapDirAttr(ino, <-changed, out)
 	}
 	return errno
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Target is an image that streams are applied to. Its methods do not overlap.
@@ -97,7 +98,7 @@ func Apply(ctx context.Context, t Target, stream io.ReaderAt, length uint64, pro
 		return err
 	}
 	undo := undoName(d.To)
-	if err := t.Snap(undo); err != nil {
+	if err := take(t, undo); err != nil {
 		return fmt.Errorf("take snapshot %q of the image as it is: %w", undo, err)
 	}
 	if err := standsAt(ctx, t, undo, d.From); err != nil {
@@ -105,7 +106,7 @@ func Apply(ctx context.Context, t Target, stream io.ReaderAt, length uint64, pro
 	}
 	err = write(ctx, t, d, progress)
 	if err == nil {
-		err = t.Snap(d.To)
+		err = take(t, d.To)
 	}
 	if err != nil {
 		if undoErr := putBack(t, undo); undoErr != nil {
@@ -117,6 +118,19 @@ func Apply(ctx context.Context, t Target, stream io.ReaderAt, length uint64, pro
 		return fmt.Errorf("the stream is applied; removing snapshot %q failed: %w", undo, err)
 	}
 	return nil
+}
+
+// take takes a snapshot that there was not. An error of the connection may come
+// after it was taken.
+func take(t Target, name string) error {
+	err := t.Snap(name)
+	if err == nil || errors.Is(err, syscall.EEXIST) {
+		return err
+	}
+	if names, listErr := t.Snapshots(); listErr == nil && slices.Contains(names, name) {
+		return nil
+	}
+	return err
 }
 
 // CheckStream reads all of a stream but its data, and returns a decoder of it;
@@ -291,7 +305,7 @@ func putBack(t Target, undo string) error {
 	if err := t.Sync(); err != nil {
 		return err
 	}
-	if err := t.Snap(undoNow); err != nil {
+	if err := take(t, undoNow); err != nil {
 		return err
 	}
 	was, err := t.OpenSnapshot(undo)

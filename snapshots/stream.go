@@ -81,16 +81,18 @@ const (
 )
 
 // compare makes the index of what changed since an older snapshot: where, by the
-// fast diff if there is one, and there exactly.
+// fast diff if there is one to be believed, and there exactly.
 func (f *File) compare(older uint64) (*streamIndex, error) {
 	b := &indexBuilder{imageSize: f.size, most: maxExtents}
-	var changed []rbdio.Extent
-	err := f.during(func() (err error) {
-		changed, err = f.img.Changed(older)
-		return err
-	})
-	if err != nil {
-		return nil, err
+	changed := []rbdio.Extent{{Len: f.size}}
+	if !f.tree.noExtents {
+		err := f.during(func() (err error) {
+			changed, err = f.img.Changed(older)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	for _, w := range windows(changed, f.img.Layout()) {
 		err := f.during(func() error {

@@ -77,6 +77,17 @@ func TestFlagBeforeEnvironmentBeforeDefault(t *testing.T) {
 	}
 }
 
+func TestImageSpec(t *testing.T) {
+	for spec, want := range map[string]struct {
+		pool  poolSpec
+		image string
+	}{"rbd:p/i": {poolSpec{"p", ""}, "i"}, "rbd:p/n/i": {poolSpec{"p", "n"}, "i"}} {
+		if pool, image, err := parseImageSpec(spec); err != nil || pool != want.pool || image != want.image {
+			t.Errorf("%s is %v, %q, %v", spec, pool, image, err)
+		}
+	}
+}
+
 func TestUsageErrors(t *testing.T) {
 	for _, line := range []string{
 		"", "mount", "mount rbd", "mount rbd /mnt more", "unmount /mnt", "mount --no-such rbd /mnt",
@@ -85,7 +96,8 @@ func TestUsageErrors(t *testing.T) {
 		"mount rbd /mnt --ceph-option=x", "mount rbd /mnt --trash-keep=-1s", "mount rbd /mnt --io-timeout=soon", "mount rbd /mnt --io-timeout=-1s",
 		"mount rbd /mnt --id=a --name=client.a", "mount rbd /mnt --id=client.a", "mount rbd /mnt --name=a", "mount rbd /mnt --uid=-1",
 		"mount rbd /mnt --log-format=xml", "mount rbd /mnt --log-level=loud", "mount rbd /mnt --read-only --exclusive",
-		"umount", "version more",
+		"umount", "version more", "apply", "apply /mnt/vm", "apply - - /mnt/vm", "apply f -", "apply f rbd:vm", "apply f rbd:a/b/c/d", "apply f rbd:a/",
+		"apply f rbd:a/b@c", "apply f /mnt/vm --id=client.a",
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(strings.Fields(line), console{&stdout, &stderr})
