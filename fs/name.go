@@ -81,6 +81,17 @@ func imageName(file string) (image string, errno syscall.Errno) {
 	return b.String(), 0
 }
 
+// FileName is the file name of an image or a snapshot in a mount; false for one
+// that cannot be shown.
+func FileName(name string) (file string, ok bool) { return fileName(name) }
+
+// ImageName is the image or the snapshot that a file of a mount stands for; false
+// when it can stand for none.
+func ImageName(file string) (name string, ok bool) {
+	name, errno := imageName(file)
+	return name, errno == 0
+}
+
 // newImageName returns the name of the image that creating, renaming to,
 // cloning to or restoring under a file name makes. EINVAL for a name that
 // cannot be had, ENAMETOOLONG for one that is too long for a file.

@@ -153,6 +153,9 @@ func admit(t Target, d *StreamDecoder) error {
 	if strings.HasPrefix(d.To, undoNames) {
 		return &StreamError{Why: "it leads to a snapshot with a name that apply keeps for itself"}
 	}
+	if strings.ContainsAny(d.To, "@/\x00") {
+		return &StreamError{Why: "it leads to a snapshot with a name that the rbd command could not address"}
+	}
 	names, err := t.Snapshots()
 	if err != nil {
 		return err

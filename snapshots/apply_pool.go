@@ -20,7 +20,7 @@ func PoolTarget(pool rbdio.Pool, imageID string, opts Options) (Target, io.Close
 	if err != nil {
 		return nil, nil, err
 	}
-	files := rbdio.NewFiles(pool, rbdio.FilesOptions{Logger: opts.Logger})
+	files := rbdio.NewFiles(pool, rbdio.FilesOptions{ReadOnly: true, Logger: opts.Logger}) // purges nothing
 	t := &poolTarget{tree: New(pool, files, opts), img: img, id: imageID}
 	return t, closeFunc(func() error {
 		t.tree.Close()

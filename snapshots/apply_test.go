@@ -101,6 +101,13 @@ func TestApplyRefuses(t *testing.T) {
 			}
 			r.wantState(what, content, names)
 		}
+		for _, name := range []string{"../x", "a@b", undoNow} {
+			var format *StreamError
+			if err := r.applied(r.t.Context(), made("b", name, 10)); !errors.As(err, &format) {
+				t.Errorf("to %q: %v", name, err)
+			}
+			r.wantState(name, content, names)
+		}
 		ended, cancel := context.WithCancel(r.t.Context())
 		cancel()
 		if err := r.applied(ended, made("b", "c", 10)); !errors.Is(err, context.Canceled) {

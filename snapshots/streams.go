@@ -52,22 +52,20 @@ func newStreams() streams {
 }
 
 // use returns the entry of a stream, and whether the caller is the one to make it.
-func (s *streams) use(k streamKey) (e *streamEntry, make bool) {
+func (s *streams) use(k streamKey) (e *streamEntry, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e = s.entries[k]
 	if e == nil {
-		e, make = newEntry(k), true
+		e, first = &streamEntry{key: k, made: make(chan struct{})}, true
 		s.entries[k] = e
 	}
 	e.users++
 	if e.place != nil {
 		s.order.MoveToFront(e.place)
 	}
-	return e, make
+	return e, first
 }
-
-func newEntry(k streamKey) *streamEntry { return &streamEntry{key: k, made: make(chan struct{})} }
 
 // finish sets what came of making an entry. An error is not kept.
 func (s *streams) finish(e *streamEntry, index *streamIndex, err error) {

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"rbdfs/fs"
 	"rbdfs/snapshots"
 )
 
@@ -87,21 +88,63 @@ func (m *mountedImage) Snapshots() ([]string, error) {
 		return nil, err
 	}
 	defer dir.Close()
-	return dir.Readdirnames(-1)
+	files, err := dir.Readdirnames(-1)
+	names := make([]string, 0, len(files))
+	for _, file := range files {
+		if name, ok := fs.ImageName(file); ok {
+			names = append(names, name)
+		}
+	}
+	return names, err
 }
 
-func (m *mountedImage) Snap(name string) error   { return os.Mkdir(filepath.Join(m.snap, name), 0o700) }
-func (m *mountedImage) Unsnap(name string) error { return os.Remove(filepath.Join(m.snap, name)) }
+// path is the path of a snapshot's directory. A name comes from a stream, and
+// leads nowhere else.
+func (m *mountedImage) path(name string) (string, error) {
+	file, ok := fs.FileName(name)
+	if !ok {
+		return "", &os.PathError{Op: "find", Path: name, Err: syscall.ENAMETOOLONG}
+	}
+	return filepath.Join(m.snap, file), nil
+}
+
+func (m *mountedImage) Snap(name string) error {
+	path, err := m.path(name)
+	if err != nil {
+		return err
+	}
+	return os.Mkdir(path, 0o700)
+}
+
+func (m *mountedImage) Unsnap(name string) error {
+	path, err := m.path(name)
+	if err != nil {
+		return err
+	}
+	return os.Remove(path)
+}
 
 func (m *mountedImage) OpenSnapshot(name string) (snapshots.Source, error) {
-	return openSource(filepath.Join(m.snap, name, m.name))
+	path, err := m.path(name)
+	if err != nil {
+		return nil, err
+	}
+	return openSource(filepath.Join(path, m.name))
 }
 
 func (m *mountedImage) OpenDiff(name, older string) (snapshots.Source, error) {
+	path, err := m.path(name)
+	file, ok := fs.FileName(older)
 	if older == "" {
-		older = ".full"
+		file, ok = ".full", true
 	}
-	return openSource(filepath.Join(m.snap, name, ".diff", older))
+	if err == nil && !ok {
+		err = syscall.ENAMETOOLONG
+	}
+	if err != nil {
+		return nil, err
+	}
+	return openSource(filepath.Join(path, ".diff", file))
 }
 
 // sourceFile is a file that is read.

@@ -100,13 +100,19 @@ func TestApplyReplays(t *testing.T) {
 			t.Errorf("%s has the snapshots %s", image, got)
 		}
 	}
+	// Names of snapshots that are not their file names.
+	rbd(t, "snap", "rename", spec("source@s6"), spec("source@.full%41"))
+	mustApply(t, env.Mount.Path(".snap/source/%2Efull%2541/.diff/s5"), env.Mount.Path("at-once"))
+	if got := snapshotsOf(t, "at-once"); got != "s0 s1 s2 s3 s4 s5 .full%41" {
+		t.Errorf("it has the snapshots %s", got)
+	}
 	// The rbd command's own streams, by a pipe.
 	cmd := apply(t, "-", inMount)
-	cmd.Stdin = strings.NewReader(rbd(t, "export-diff", "--no-progress", "--from-snap", "s5", spec("source@s6"), "-"))
+	cmd.Stdin = strings.NewReader(rbd(t, "export-diff", "--no-progress", "--from-snap", "s5", spec("source@.full%41"), "-"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	wantImage(t, "in-mount@s6", h.was[6])
+	wantImage(t, "in-mount@.full%41", h.was[6])
 }
 
 // wantRefused fails unless an apply ends with an exit code and one sentence.
