@@ -34,7 +34,7 @@ type streamEntry struct {
 	place *lists.Element // in streams.order; nil before the index is there
 }
 
-// streams keeps indexes: snapshots never change. The zero value is empty.
+// streams keeps indexes: snapshots never change.
 type streams struct {
 	turns chan struct{}
 
