@@ -72,47 +72,62 @@ func TestApplyReplays(t *testing.T) {
 	create(t, "source", "--size", "2M")
 	h := &history{image: "source", now: content.New(t, 2*mib)}
 	h.grow(t, nothing)
-	var files []string
-	older := ".full"
-	inMount, inPool := env.Mount.Path("in-mount"), "rbd:"+spec("in-pool")
-	for n := range 6 {
-		name := fmt.Sprint("s", n)
-		files = append(files, diffOf("source", name, older))
-		mustApply(t, files[n], inMount)
-		mustApply(t, files[n], inPool)
-		for _, image := range []string{"in-mount", "in-pool"} {
-			if n == 0 {
-				remove(t, image)
-			}
-			wantImage(t, image, h.was[n])
-			wantImage(t, image+"@"+name, h.was[n])
-		}
-		older = name
-	}
-	out := mustApply(t, append(append([]string{"--progress"}, files...), env.Mount.Path("at-once"))...)
-	if t.Log(out); strings.Count(out, "100%") != 6 {
-		t.Errorf("the progress is %q", out)
-	}
-	remove(t, "at-once")
-	for _, image := range []string{"in-mount", "in-pool", "at-once"} {
-		wantImage(t, image, h.was[5])
-		if got := snapshotsOf(t, image); got != "s0 s1 s2 s3 s4 s5" {
-			t.Errorf("%s has the snapshots %s", image, got)
-		}
-	}
-	// Names of snapshots that are not their file names.
+	// A name that is not its file's.
 	rbd(t, "snap", "rename", spec("source@s6"), spec("source@.full%41"))
-	mustApply(t, env.Mount.Path(".snap/source/%2Efull%2541/.diff/s5"), env.Mount.Path("at-once"))
-	if got := snapshotsOf(t, "at-once"); got != "s0 s1 s2 s3 s4 s5 .full%41" {
-		t.Errorf("it has the snapshots %s", got)
+	files := []string{diffOf("source", "s0", ".full")}
+	for n := range 5 {
+		files = append(files, diffOf("source", fmt.Sprint("s", n+1), fmt.Sprint("s", n)))
 	}
-	// The rbd command's own streams, by a pipe.
-	cmd := apply(t, "-", inMount)
-	cmd.Stdin = strings.NewReader(rbd(t, "export-diff", "--no-progress", "--from-snap", "s5", spec("source@.full%41"), "-"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	last := env.Mount.Path(".snap/source/%2Efull%2541/.diff/s5")
+	t.Run("to", func(t *testing.T) {
+		t.Run("mount", func(t *testing.T) {
+			t.Parallel()
+			path := env.Mount.Path("in-mount")
+			h.applyEach(t, files, "in-mount", path)
+			mustApply(t, last, path)
+			wantImage(t, "in-mount@.full%41", h.was[6])
+		})
+		t.Run("pool", func(t *testing.T) {
+			t.Parallel()
+			path := "rbd:" + spec("in-pool")
+			h.applyEach(t, files, "in-pool", path)
+			// The rbd command's own streams, by a pipe.
+			cmd := apply(t, "-", path)
+			cmd.Stdin = strings.NewReader(rbd(t, "export-diff", "--no-progress", "--from-snap", "s5", spec("source@.full%41"), "-"))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			wantImage(t, "in-pool@.full%41", h.was[6])
+		})
+		t.Run("at once", func(t *testing.T) {
+			t.Parallel()
+			out := mustApply(t, append(append([]string{"--progress"}, files...), env.Mount.Path("at-once"))...)
+			remove(t, "at-once")
+			if t.Log(out); strings.Count(out, "100%") != 6 {
+				t.Errorf("the progress is %q", out)
+			}
+			wantImage(t, "at-once", h.was[5])
+			if got := snapshotsOf(t, "at-once"); got != "s0 s1 s2 s3 s4 s5" {
+				t.Errorf("it has the snapshots %s", got)
+			}
+		})
+	})
+}
+
+// applyEach applies a full stream, which makes the image, and what follows it.
+func (h *history) applyEach(t *testing.T, files []string, image, path string) {
+	t.Helper()
+	for n, file := range files {
+		mustApply(t, file, path)
+		if n == 0 {
+			remove(t, image)
+		}
+		wantImage(t, image, h.was[n])
+		wantImage(t, fmt.Sprint(image, "@s", n), h.was[n])
 	}
-	wantImage(t, "in-mount@.full%41", h.was[6])
+	if got := snapshotsOf(t, image); got != "s0 s1 s2 s3 s4 s5" {
+		t.Errorf("%s has the snapshots %s", image, got)
+	}
 }
 
 // wantRefused fails unless an apply ends with an exit code and one sentence.
