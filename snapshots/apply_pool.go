@@ -39,6 +39,7 @@ func (t *poolTarget) WriteAt(p []byte, fileOff uint64) error { return t.img.Writ
 func (t *poolTarget) Zero(fileOff, length uint64) error      { return t.img.WriteZeroes(fileOff, length) }
 func (t *poolTarget) Sync() error                            { return t.img.Flush() }
 func (t *poolTarget) Unsnap(name string) error               { return t.tree.Remove(t.id, name) }
+func (t *poolTarget) Rename(name, newName string) error      { return t.tree.Rename(t.id, name, newName) }
 
 func (t *poolTarget) Snapshots() ([]string, error) {
 	snaps, _, err := t.tree.List(t.id)

@@ -127,7 +127,7 @@ func TestApplyRefuses(t *testing.T) {
 // putting it back fails too.
 func TestApplyFailsAnywhere(t *testing.T) {
 	stream := made("a", "b", 60_000, 5, "five", 49_000, 8000, 59_990, "end")
-	for _, op := range []string{"Resize", "WriteAt", "WriteZeroes", "Flush", "CreateSnapshot", "ListSnapshots", "OpenSnapshot", "ReadAt", "Changed", "Diff", "RemoveSnapshot"} {
+	for _, op := range []string{"Resize", "WriteAt", "WriteZeroes", "Flush", "CreateSnapshot", "ListSnapshots", "OpenSnapshot", "ReadAt", "Changed", "Diff", "RemoveSnapshot", "RenameSnapshot"} {
 		for _, times := range []int{1, 2, 3} {
 			inBubble(t, func(r rig) {
 				r.snap("a")
@@ -163,6 +163,14 @@ func TestRecover(t *testing.T) {
 		must(t, r.applied(r.t.Context(), made("a", "b", 100_000)))
 		r.wantState("half done", content, "a b ")
 		must(t, r.tree.Remove(r.id, "b"))
+		// Killed before it began: what was written since is not its.
+		r.snap(undoNow)
+		must(t, r.pool.Foreign().Write(r.id, []byte("mine"), 90))
+		copy(content[90:], "mine")
+		if err := r.applied(r.t.Context(), made("a", "b", 100_000)); !errors.Is(err, ErrWrongStart) {
+			t.Error(err)
+		}
+		r.wantState("not begun", content, "a ")
 		r.snap(undoName("b"))
 		must(t, r.pool.Foreign().Write(r.id, []byte("done"), 3))
 		copy(content[3:], "done")

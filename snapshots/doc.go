@@ -14,7 +14,9 @@
 //	stream.go          one open stream: reading it, finding what it is made of
 //	stream_index.go    where in it each range stands
 //	stream_format.go   the format, written; stream_decode.go the format, read
-//	apply.go           streams applied to an image, or undone
+//	apply.go           streams applied to an image
+//	apply_check.go     whether it stands where a stream starts
+//	apply_undo.go      what puts it back after a failure
 //	apply_pool.go      an image of a pool as what is applied to
 //
 // # Units and errors

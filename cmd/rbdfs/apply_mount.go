@@ -124,6 +124,18 @@ func (m *mountedImage) Unsnap(name string) error {
 	return os.Remove(path)
 }
 
+func (m *mountedImage) Rename(name, newName string) error {
+	from, err := m.path(name)
+	if err != nil {
+		return err
+	}
+	to, err := m.path(newName)
+	if err != nil {
+		return err
+	}
+	return os.Rename(from, to)
+}
+
 func (m *mountedImage) OpenSnapshot(name string) (snapshots.Source, error) {
 	path, err := m.path(name)
 	if err != nil {

@@ -78,7 +78,7 @@ func TestApplyReplays(t *testing.T) {
 	for n := range 5 {
 		files = append(files, diffOf("source", fmt.Sprint("s", n+1), fmt.Sprint("s", n)))
 	}
-	last := env.Mount.Path(".snap/source/%2Efull%2541/.diff/s5")
+	last := env.Mount.Path(".snap/source/.full%2541/.diff/s5")
 	t.Run("to", func(t *testing.T) {
 		t.Run("mount", func(t *testing.T) {
 			t.Parallel()
