@@ -117,7 +117,7 @@ func TestSnapshotsOfANewImage(t *testing.T) {
 }
 
 func TestSnapdirIsListedWhenVisible(t *testing.T) {
-	for visible, want := range map[SnapDir]int{SnapDirHidden: 0, SnapDirVisible: 2} {
+	for visible, want := range map[SnapDir]int{SnapDirHidden: 0, SnapDirVisible: 3} {
 		tr := newTree(t)
 		tr.m.conf.SnapDir = visible
 		tr.walk(".snap")
