@@ -16,7 +16,6 @@ struct rbdfs_io {
 	char *buf;
 	/* result is the number of bytes, or a negative errno. */
 	void (*done)(struct rbdfs_io *io, ssize_t result);
-	struct rbdfs_io *next; /* the image's, while it waits for its turn */
 };
 
 /* What can be done with an image. Each returns 0 when the io has begun; any other

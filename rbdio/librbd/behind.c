@@ -15,15 +15,18 @@ struct link {
 	struct link **from; /* what points to this one */
 };
 
-/* A write under way, in the list of its rbdfs_behind, the oldest first. */
+/* A write that waits for its turn or is under way, in a list of its rbdfs_behind,
+ * the oldest first. */
 struct pending {
 	struct rbdfs_behind *behind;
 	struct pending *next;
-	struct pending *prev;
+	struct pending *prev; /* only under way */
 	uint64_t begin;
 	uint64_t end;
 	uint64_t number;
-	struct rbdfs_io *io; /* that waited for its turn */
+	bool waits;
+	int error;           /* instead of its turn, 0 or negative */
+	struct rbdfs_io *io; /* to be told; NULL when the one that writes waits itself */
 	struct pending *ready;
 	size_t blocks;
 	struct link links[];
@@ -36,12 +39,12 @@ struct rbdfs_behind {
 
 	pthread_mutex_t lock; /* guards the rest; not held across a call of librbd */
 	pthread_cond_t changed;
-	struct pending *oldest;
+	struct pending *oldest; /* under way */
 	struct pending *newest;
 	struct link *buckets[BUCKETS];
-	struct rbdfs_io *waiting; /* from rbdfs_behind_submit, the oldest first */
-	struct rbdfs_io **waiting_end;
-	size_t bytes;    /* in the list */
+	struct pending *waiting; /* only while others are under way */
+	struct pending **waiting_end;
+	size_t bytes;    /* under way */
 	uint64_t number; /* of the newest write */
 	int error;       /* the first since the last flush, 0 or negative */
 };
@@ -94,8 +97,8 @@ static bool overlaps(const struct rbdfs_behind *b, uint64_t begin, uint64_t end)
 	return false;
 }
 
-/* Makes a write of [begin, end). NULL without memory. */
-static struct pending *pending_new(struct rbdfs_behind *b, uint64_t begin, uint64_t end)
+/* Makes a write of [begin, end) for io, if any. NULL without memory. */
+static struct pending *pending_new(struct rbdfs_behind *b, uint64_t begin, uint64_t end, struct rbdfs_io *io)
 {
 	size_t blocks = blocks_of(begin, end);
 	struct pending *p = malloc(sizeof(*p) + blocks * sizeof(p->links[0]));
@@ -105,16 +108,17 @@ static struct pending *pending_new(struct rbdfs_behind *b, uint64_t begin, uint6
 	p->behind = b;
 	p->begin = begin;
 	p->end = end;
+	p->io = io;
 	p->blocks = blocks;
 	return p;
 }
 
 /* Tells whether a write can begin now. */
-static bool has_turn(const struct rbdfs_behind *b, uint64_t begin, uint64_t end)
+static bool has_turn(const struct rbdfs_behind *b, const struct pending *p)
 {
-	size_t len = end - begin;
+	size_t len = p->end - p->begin;
 
-	if (overlaps(b, begin, end))
+	if (overlaps(b, p->begin, p->end))
 		return false;
 	return b->oldest == NULL ||
 	       (b->bytes + len <= b->limit &&
@@ -167,29 +171,46 @@ static void delist(struct pending *p)
 	__atomic_sub_fetch(&b->total->bytes, p->end - p->begin, __ATOMIC_RELAXED);
 }
 
-/* Gives those their turn that have waited long enough, and returns them, enlisted.
- * All of them are taken out to fail when a flush has not yet told of an error. */
-static struct pending *take_ready(struct rbdfs_behind *b, struct rbdfs_io **failed)
+/* Gives a write its turn, or has it fail while a flush has not yet told of an error. */
+static void give_turn(struct pending *p)
+{
+	p->waits = false;
+	p->error = p->behind->error;
+	if (p->error == 0)
+		enlist(p);
+}
+
+/* Gives a write its turn, or puts it behind those that wait for theirs. */
+static void line_up(struct pending *p)
+{
+	struct rbdfs_behind *b = p->behind;
+
+	if (b->error < 0 || (b->waiting == NULL && has_turn(b, p))) {
+		give_turn(p);
+		return;
+	}
+	p->waits = true;
+	p->next = NULL;
+	*b->waiting_end = p;
+	b->waiting_end = &p->next;
+}
+
+/* Gives those their turn that have waited long enough, and returns them, but for
+ * those whose threads look by themselves. */
+static struct pending *take_ready(struct rbdfs_behind *b)
 {
 	struct pending *first = NULL, **last = &first;
 
-	*failed = NULL;
-	if (b->error < 0) {
-		*failed = b->waiting;
-		b->waiting = NULL;
-	}
-	while (b->waiting != NULL && has_turn(b, b->waiting->off, b->waiting->off + b->waiting->len)) {
-		struct rbdfs_io *io = b->waiting;
-		struct pending *p = pending_new(b, io->off, io->off + io->len);
+	while (b->waiting != NULL && (b->error < 0 || has_turn(b, b->waiting))) {
+		struct pending *p = b->waiting;
 
-		if (p == NULL)
-			break; /* the next that finishes tries again */
-		b->waiting = io->next;
-		p->io = io;
+		b->waiting = p->next;
+		give_turn(p);
+		if (p->io == NULL)
+			continue;
 		p->ready = NULL;
 		*last = p;
 		last = &p->ready;
-		enlist(p);
 	}
 	if (b->waiting == NULL)
 		b->waiting_end = &b->waiting;
@@ -198,35 +219,21 @@ static struct pending *take_ready(struct rbdfs_behind *b, struct rbdfs_io **fail
 
 static void start_all(struct pending *ready);
 
-static void fail_all(struct rbdfs_io *failed, int error)
-{
-	while (failed != NULL) {
-		struct rbdfs_io *next = failed->next;
-
-		failed->done(failed, error);
-		failed = next;
-	}
-}
-
 /* Takes a write off the list, and lets others begin. */
 static void finish(struct pending *p, int error)
 {
 	struct rbdfs_behind *b = p->behind;
-	struct rbdfs_io *failed;
 	struct pending *ready;
 
 	pthread_mutex_lock(&b->lock);
 	if (error < 0 && b->error == 0)
 		b->error = error;
-	error = b->error;
 	delist(p);
-	ready = take_ready(b, &failed);
+	ready = take_ready(b);
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
 	free(p);
-	/* b is used no more, but for what is ready, and so in its list. */
-	fail_all(failed, error);
-	start_all(ready);
+	start_all(ready); /* b is used no more, but for those of them that are in its list */
 }
 
 static void written(rbd_completion_t completion, void *arg)
@@ -237,12 +244,17 @@ static void written(rbd_completion_t completion, void *arg)
 	finish(arg, r);
 }
 
-/* Has librbd write what is enlisted. Returns 0, or a negative errno and p is gone. */
+/* Has librbd write what has its turn. Returns 0, or a negative errno and p is gone. */
 static int start(struct pending *p, const char *buf)
 {
 	rbd_completion_t completion;
-	int r = rbd_aio_create_completion(p, written, &completion);
+	int r = p->error;
 
+	if (r < 0) {
+		free(p);
+		return r;
+	}
+	r = rbd_aio_create_completion(p, written, &completion);
 	if (r == 0) {
 		r = rbd_aio_write(p->behind->image, p->begin, p->end - p->begin, buf, completion);
 		if (r < 0)
@@ -266,7 +278,7 @@ static void start_all(struct pending *ready)
 }
 
 /* Makes a write to a range, which must be inside the image. */
-static int prepare(struct rbdfs_behind *b, uint64_t off, size_t len, struct pending **p)
+static int prepare(struct rbdfs_behind *b, uint64_t off, size_t len, struct rbdfs_io *io, struct pending **p)
 {
 	uint64_t size;
 	int r = rbd_get_size(b->image, &size);
@@ -275,54 +287,39 @@ static int prepare(struct rbdfs_behind *b, uint64_t off, size_t len, struct pend
 		return r;
 	if (off > size || len > size - off)
 		return -EINVAL;
-	*p = pending_new(b, off, off + len);
+	*p = pending_new(b, off, off + len, io);
 	return *p == NULL ? -ENOMEM : 0;
 }
 
 int rbdfs_behind_write(struct rbdfs_behind *b, uint64_t off, size_t len, const char *buf)
 {
 	struct pending *p;
-	int r = prepare(b, off, len, &p);
+	int r = prepare(b, off, len, NULL, &p);
 
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&b->lock);
-	while (!has_turn(b, p->begin, p->end))
+	line_up(p);
+	while (p->waits)
 		pthread_cond_wait(&b->changed, &b->lock);
-	r = b->error;
-	if (r == 0)
-		enlist(p);
 	pthread_mutex_unlock(&b->lock);
-	if (r < 0) {
-		free(p);
-		return r;
-	}
 	return start(p, buf);
 }
 
 int rbdfs_behind_submit(struct rbdfs_behind *b, struct rbdfs_io *io)
 {
 	struct pending *p;
-	bool now;
-	int r = prepare(b, io->off, io->len, &p);
+	bool waits;
+	int r = prepare(b, io->off, io->len, io, &p);
 
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&b->lock);
-	r = b->error;
-	now = r == 0 && b->waiting == NULL && has_turn(b, p->begin, p->end);
-	if (now) {
-		enlist(p);
-	} else if (r == 0) {
-		io->next = NULL;
-		*b->waiting_end = io;
-		b->waiting_end = &io->next;
-	}
+	line_up(p);
+	waits = p->waits;
 	pthread_mutex_unlock(&b->lock);
-	if (!now) {
-		free(p);
-		return r;
-	}
+	if (waits)
+		return 0;
 	r = start(p, io->buf);
 	if (r == 0)
 		io->done(io, (ssize_t)io->len);
