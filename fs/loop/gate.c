@@ -94,8 +94,10 @@ void rbdfs_gate_open(struct rbdfs_gate *gate, const struct rbdfs_io_calls *calls
 	if (gate->granule == 0)
 		gate->granule = period;
 	gate->size = reach_locked(gate, period, size);
-	gate->calls = calls;
-	gate->image = image;
+	if (gate->image != image || gate->calls != calls) { /* who is in flight reads them without the lock */
+		gate->calls = calls;
+		gate->image = image;
+	}
 	gate->open = true;
 	pthread_mutex_unlock(&gate->loop->lock);
 }

@@ -12,9 +12,11 @@ struct rbdfs_gate {
 	/* The loop's lock guards these. */
 	bool open;
 	unsigned in_flight;
+	uint64_t size; /* bytes, from the start of the image, that requests may touch */
+
+	/* Changed only while nothing is in flight, under the loop's lock. */
 	void *image;
 	const struct rbdfs_io_calls *calls;
-	uint64_t size; /* bytes, from the start of the image, that requests may touch */
 
 	/* Atomic. */
 	uint64_t writes;

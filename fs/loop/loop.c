@@ -141,6 +141,19 @@ static void unfit(struct request **reader, struct request *q)
 		pool_give(&q->loop->pool, q);
 }
 
+/* Takes back what an image has refused, to be handed on; true when it was given up
+ * meanwhile, and so has its answer. */
+static bool take_back(struct request **reader, struct request *q)
+{
+	gate_leave(q);
+	if (!answers(q)) {
+		pool_give(&q->loop->pool, q);
+		return true;
+	}
+	unfit(reader, q);
+	return false;
+}
+
 /* Serves a READ; false, and nothing has happened, when that is for others. */
 static bool serve_read(struct request **reader)
 {
@@ -165,11 +178,8 @@ static bool serve_read(struct request **reader)
 		.buf = q->message + HEAD + sizeof(struct fuse_out_header),
 		.done = read_done,
 	};
-	if (q->gate->calls->read(q->gate->image, &q->io) != 0) {
-		gate_leave(q);
-		unfit(reader, q);
-		return false;
-	}
+	if (q->gate->calls->read(q->gate->image, &q->io) != 0)
+		return take_back(reader, q);
 	return true;
 }
 
@@ -203,9 +213,7 @@ static bool serve_write(struct request **reader)
 	gate_writes(q->gate, in->offset, len);
 	if (q->gate->calls->write(q->gate->image, &q->io) != 0) {
 		gate_wrote(q->gate);
-		gate_leave(q);
-		unfit(reader, q);
-		return false;
+		return take_back(reader, q);
 	}
 	return true;
 }
@@ -244,6 +252,20 @@ static int next_message(struct rbdfs_loop *loop, int fd, struct request *q)
 	return 0;
 }
 
+/* Moves a message that goes to others out of the reader's memory, which has room
+ * for the largest: they may keep it for long. */
+static struct request *trim(struct request *reader)
+{
+	size_t len = reader->len;
+	struct request *q = fit(&reader, len > HEAD ? len - HEAD : 0);
+
+	if (q == NULL)
+		return reader;
+	if (reader != NULL)
+		pool_give(&q->loop->pool, reader);
+	return q;
+}
+
 int rbdfs_loop_next(struct rbdfs_loop *loop, int fd, struct rbdfs_message *message)
 {
 	struct request *q = NULL;
@@ -251,8 +273,9 @@ int rbdfs_loop_next(struct rbdfs_loop *loop, int fd, struct rbdfs_message *messa
 	for (;;) {
 		int r;
 
+		pool_wait(&loop->pool);
 		if (q == NULL)
-			q = pool_wait(&loop->pool);
+			q = pool_take(&loop->pool, loop->pool.room[LARGE]);
 		if (q == NULL)
 			return -ENOMEM;
 		r = next_message(loop, fd, q);
@@ -261,6 +284,7 @@ int rbdfs_loop_next(struct rbdfs_loop *loop, int fd, struct rbdfs_message *messa
 			return r;
 		}
 		if (!serve(&q)) {
+			q = trim(q);
 			message->data = q->message;
 			message->len = q->len;
 			return 0;

@@ -85,20 +85,19 @@ struct request *pool_take(struct pool *pool, size_t data)
 	return ready(pool, q, s);
 }
 
-struct request *pool_wait(struct pool *pool)
+void pool_wait(struct pool *pool)
 {
 	struct timespec until;
-	struct request *q;
 	int r = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += PATIENCE_S;
 	pthread_mutex_lock(pool->lock);
-	while (r == 0 && pool->lent > pool->limit)
-		r = pthread_cond_timedwait(&pool->freed, pool->lock, &until);
-	q = take_free_locked(pool, LARGE);
+	if (pool->lent > pool->limit) {
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += PATIENCE_S;
+		while (r == 0 && pool->lent > pool->limit)
+			r = pthread_cond_timedwait(&pool->freed, pool->lock, &until);
+	}
 	pthread_mutex_unlock(pool->lock);
-	return ready(pool, q, LARGE);
 }
 
 struct request *pool_give_locked(struct pool *pool, struct request *q)
