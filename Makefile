@@ -18,7 +18,7 @@ COMMIT := $(or $(shell git rev-parse HEAD 2>/dev/null),unknown)
 LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 # Packages with tests beside the code that need neither Ceph nor a mount.
-UNIT := ./rbdio ./rbdio/memrbd ./fs/... ./snapshots/... ./cmd/... ./tests/layers ./tests/bench/...
+UNIT := ./rbdio ./rbdio/memrbd ./fs/... ./snapshots/... ./cmd/... ./tests/layers ./tests/sanitize ./tests/bench/...
 
 # Enough OSDs for an erasure-coded pool of 2+1 chunks.
 OSDS := 3
