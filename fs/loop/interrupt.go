@@ -18,9 +18,14 @@ type interruptIn struct {
 	Unique uint64 // of the request that was interrupted
 }
 
+// message returns the interrupt as a message.
+func (in *interruptIn) message() []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(in)), unsafe.Sizeof(*in))
+}
+
 // interrupted handles a FUSE_INTERRUPT: of a request in C, of one in Go, or of one
 // that is just between being read and being begun. For that go-fuse answers EAGAIN,
-// and the kernel asks again.
+// and the kernel asks again (fs/fuse/dev.c: fuse_dev_do_write).
 func (l *Loop) interrupted(msg []byte) {
 	defer l.free(msg)
 	in, ok := body[interruptIn](msg)
@@ -29,8 +34,8 @@ func (l *Loop) interrupted(msg []byte) {
 		return
 	}
 	if _, inC := l.find(in.Unique); inC {
-		unique := in.Unique
-		l.watching.Go(func() { l.await(unique) })
+		own := *in
+		l.watching.Go(func() { l.await(&own) })
 		return
 	}
 	l.answer(msg)
@@ -38,11 +43,10 @@ func (l *Loop) interrupted(msg []byte) {
 
 // interrupt tells go-fuse that a request was interrupted.
 func (l *Loop) interrupt(unique uint64) {
-	in := interruptIn{Unique: unique}
-	in.Length, in.Opcode = uint32(unsafe.Sizeof(in)), opInterrupt
-	msg := unsafe.Slice((*byte)(unsafe.Pointer(&in)), unsafe.Sizeof(in))
+	in := &interruptIn{Unique: unique}
+	in.Length, in.Opcode = uint32(unsafe.Sizeof(*in)), opInterrupt
 	out := make([]byte, replyRoom)
-	l.protocol.HandleRequest([][]byte{msg}, [][]byte{out}) // EAGAIN when it is over
+	l.protocol.HandleRequest([][]byte{in.message()}, [][]byte{out}) // EAGAIN when it is over
 }
 
 // checkEvery is how often an interrupted request is looked at, and watchEvery how
@@ -53,21 +57,19 @@ const (
 	slowAge    = 30 * time.Second
 )
 
-// await ends an interrupted request in C if that is to be, or passes the interrupt
-// on when the request goes on in Go.
-func (l *Loop) await(unique uint64) {
+// await ends an interrupted request in C if that is to be. When the request is not
+// there any more, it may go on in Go, or be on its way, and the interrupt with it.
+func (l *Loop) await(in *interruptIn) {
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	for {
-		info, inC := l.find(unique)
+		info, inC := l.find(in.Unique)
 		switch {
-		case !inC && l.isHere(unique):
-			l.interrupt(unique)
-			return
 		case !inC:
+			l.answer(in.message())
 			return
 		case l.opts.GiveUp(uint64(info.node), uint32(info.pid), time.Duration(info.age)):
-			C.rbdfs_loop_give_up(l.c, C.uint64_t(unique))
+			C.rbdfs_loop_give_up(l.c, C.uint64_t(in.Unique))
 			return
 		}
 		select {

@@ -12,7 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/cgo"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -83,11 +85,11 @@ func (l *Loop) Serve(fd int, raw fuse.RawFileSystem, opts *fuse.MountOptions) er
 	if errno != 0 {
 		return fmt.Errorf("read the kernel's first request: %w", errno)
 	}
-	if len(msg) < int(unsafe.Sizeof(fuse.InitIn{})) || header(msg).Opcode != opInit {
+	var ok bool
+	if l.flags, ok = initFlags(msg); !ok {
 		l.free(msg)
 		return errors.New("the kernel's first request is not FUSE_INIT")
 	}
-	l.flags = (*fuse.InitIn)(unsafe.Pointer(&msg[0])).Flags64()
 	l.begin(msg)
 	l.respond(msg, l.answer)
 	for range readers {
@@ -120,18 +122,37 @@ func (l *Loop) Free() {
 	l.handle.Delete()
 }
 
-// end interrupts what waits when nobody reads any more.
+// end interrupts what waits when nobody reads any more, until nothing does: what
+// was read last may not have reached go-fuse yet.
 func (l *Loop) end() {
 	l.reading.Wait()
 	close(l.ended)
-	l.mu.Lock()
-	var waiting []uint64
-	for unique := range l.here {
-		waiting = append(waiting, unique)
+	for {
+		waiting := l.waiting()
+		if len(waiting) == 0 {
+			return
+		}
+		for _, unique := range waiting {
+			l.interrupt(unique)
+		}
+		time.Sleep(checkEvery)
 	}
-	l.mu.Unlock()
-	for _, unique := range waiting {
-		l.interrupt(unique)
+}
+
+// waiting returns the requests that are handled in Go.
+func (l *Loop) waiting() []uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.here))
+}
+
+// hasEnded tells whether nobody reads any more.
+func (l *Loop) hasEnded() bool {
+	select {
+	case <-l.ended:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -177,12 +198,15 @@ func (l *Loop) accept(msg []byte) {
 func rbdfsRedo(handle C.uintptr_t, data *C.char, length C.size_t, errno C.int) {
 	l := cgo.Handle(handle).Value().(*Loop)
 	msg := unsafe.Slice((*byte)(unsafe.Pointer(data)), length)
-	if syscall.Errno(-errno) == syscall.ETIMEDOUT {
+	switch {
+	case l.hasEnded(): // nobody waits for it, and nobody could interrupt it
+		l.free(msg)
+	case syscall.Errno(-errno) == syscall.ETIMEDOUT:
 		l.begin(msg)
 		go l.respond(msg, l.timedOut)
-		return
+	default:
+		l.accept(msg)
 	}
-	l.accept(msg)
 }
 
 // begin notes that a request is handled in Go.
@@ -192,14 +216,6 @@ func (l *Loop) begin(msg []byte) {
 		defer l.mu.Unlock()
 		l.here[header(msg).Unique] = time.Now()
 	}
-}
-
-// isHere tells whether a request is handled in Go.
-func (l *Loop) isHere(unique uint64) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, ok := l.here[unique]
-	return ok
 }
 
 // respond has one message answered and gives it back.

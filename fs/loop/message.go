@@ -30,6 +30,17 @@ const (
 // header returns the header of a message that is long enough to have one.
 func header(msg []byte) *fuse.InHeader { return (*fuse.InHeader)(unsafe.Pointer(&msg[0])) }
 
+// initFlags returns the capabilities that a FUSE_INIT offers; false for another
+// message. Before Linux 5.17 it ends before Flags2.
+func initFlags(msg []byte) (flags uint64, ok bool) {
+	var in fuse.InitIn
+	if len(msg) < int(unsafe.Offsetof(in.Flags2)) || header(msg).Opcode != opInit {
+		return 0, false
+	}
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&in)), unsafe.Sizeof(in)), msg)
+	return in.Flags64(), true
+}
+
 // replySize returns how many bytes the reply to a message may have, at least.
 func replySize(msg []byte) int {
 	size := uint32(0)
