@@ -129,6 +129,7 @@ func (f *File) release(write bool) error {
 func (f *File) lowerLocked() error {
 	f.switching = true
 	f.mu.Unlock()
+	f.gate.Close()
 	err := f.Flush()
 	f.mu.Lock()
 	f.switching = false

@@ -129,6 +129,7 @@ func (f *File) endWrite(l *lease, end uint64, err error) {
 // wroteLocked notes that there is something to flush. It is called before and
 // after the change, since a flush may come in between.
 func (f *File) wroteLocked() {
+	f.absorbLocked() // what has passed by the gate before is older
 	f.dirty = true
 	f.writeGen++
 	f.mtime = time.Now()
