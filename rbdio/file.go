@@ -57,6 +57,7 @@ type File struct {
 	writeGen uint64
 	mtime    time.Time // the last write through this mount; zero before
 	mtimeNew bool      // mtime is not in the image's header yet
+	untold   error     // of a flush that was not for Fsync
 
 	// The header as last read, when, and after how many of our own changes to it:
 	// flushes that found no newer write, attributes, another size. One from before

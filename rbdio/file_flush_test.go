@@ -90,6 +90,27 @@ func TestWriteBesideAFlushIsFlushedByTheNext(t *testing.T) {
 	})
 }
 
+// With writing behind, what a flush says is lost is not flushed by the next.
+func TestFsyncTellsOfAFlushThatFailedForOthers(t *testing.T) {
+	for name, ask := range map[string]func(rig, *rbdio.File) error{
+		"seek":     func(_ rig, f *rbdio.File) error { _, err := f.SeekData(0); return err },
+		"snapshot": func(r rig, f *rbdio.File) error { return r.snap(f, "s") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, rbdio.FilesOptions{}, func(r rig) {
+				f := r.open(r.create("vm1", 8000), true)
+				must(r.t, f.WriteAt([]byte("x"), 0))
+				r.pool.Fail("Flush", 1, syscall.EIO)
+				wantErrno(r.t, ask(r, f), syscall.EIO)
+				must(r.t, ask(r, f))
+				wantErrno(r.t, f.Fsync(), syscall.EIO)
+				must(r.t, f.Fsync())
+				r.release(f, true)
+			})
+		})
+	}
+}
+
 func TestCloseReportsAFailedFlush(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 8000), true)

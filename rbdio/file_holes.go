@@ -191,7 +191,7 @@ func (f *File) askLocked(fileOff, size uint64) (Extent, bool, error) {
 func (f *File) extentsLocked(l *lease, window Extent) (data []Extent, epoch uint64, err error) {
 	if l.rw != nil {
 		f.mu.Unlock()
-		err = f.flushImage(l)
+		err = f.flushAside(l)
 		f.mu.Lock()
 	}
 	epoch = f.holes.epoch

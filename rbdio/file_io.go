@@ -148,7 +148,28 @@ func (f *File) Fsync() error {
 	}
 	err = f.flushImage(l)
 	f.done(l, err)
-	return errors.Join(err, f.Settle())
+	return errors.Join(err, f.takeUntold(), f.Settle())
+}
+
+// flushAside is flushImage for one who does not ask whether data is safe. An error
+// may be all that is ever heard of data that is lost, so Fsync tells it too.
+func (f *File) flushAside(l *lease) error {
+	err := f.flushImage(l)
+	if err != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.untold = err
+	}
+	return err
+}
+
+// takeUntold returns an error that Fsync has not told yet.
+func (f *File) takeUntold() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	err := f.untold
+	f.untold = nil
+	return err
 }
 
 // flushImage flushes the image, unless nothing was written since the last flush

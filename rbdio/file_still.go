@@ -25,7 +25,10 @@ func (f *File) Still(do func() error) error {
 	defer f.resumeLocked()
 	size, physical := f.size, f.physical
 	f.mu.Unlock()
-	now, err := stillImage(l.rw, size, physical)
+	now, err := physical, f.flushAside(l)
+	if err == nil {
+		now, err = stillImage(l.rw, size, physical)
+	}
 	if err == nil {
 		err = do()
 	}
@@ -38,11 +41,11 @@ func (f *File) Still(do func() error) error {
 	return err
 }
 
-// stillImage flushes an image that nobody writes to here, and cuts what it grew
-// ahead of its file. It returns the size that the image then has.
+// stillImage cuts what an image that nobody writes to here grew ahead of its file.
+// It returns the size that the image then has.
 func stillImage(img Image, size, physical uint64) (now uint64, err error) {
-	if err := img.Flush(); err != nil || size == physical {
-		return physical, err
+	if size == physical {
+		return physical, nil
 	}
 	now, err = settleImage(img, size, physical)
 	if err != nil {

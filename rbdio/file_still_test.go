@@ -64,7 +64,6 @@ func TestWritesWaitForTheSnapshot(t *testing.T) {
 func TestSnapshotFailsWithItsFlush(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 100), true)
-		defer r.release(f, true)
 		must(t, f.WriteAt([]byte("data"), 0))
 		r.pool.Fail("Flush", 1, syscall.EIO)
 		wantErrno(t, r.snap(f, "s"), syscall.EIO)
@@ -73,6 +72,7 @@ func TestSnapshotFailsWithItsFlush(t *testing.T) {
 		}
 		must(t, f.WriteAt([]byte("more"), 0)) // it is not held for good
 		must(t, r.snap(f, "s"))
+		wantErrno(t, r.files.Release(f, true), syscall.EIO) // whoever wrote has not heard of it
 	})
 }
 

@@ -46,7 +46,10 @@ struct rbdfs_behind {
 	struct pending **waiting_end;
 	size_t bytes;    /* under way */
 	uint64_t number; /* of the newest write */
-	int error;       /* the first since the last flush, 0 or negative */
+	int error;       /* that a flush is to tell, or 0; until then nothing is written */
+	int last_error;  /* is error even after that, */
+	uint64_t errors; /* how many there were, */
+	uint64_t told;   /* and how many when a flush last was over */
 };
 
 struct rbdfs_behind *rbdfs_behind_new(rbd_image_t image, size_t limit, struct rbdfs_behind_total *total)
@@ -226,8 +229,10 @@ static void finish(struct pending *p, int error)
 	struct pending *ready;
 
 	pthread_mutex_lock(&b->lock);
-	if (error < 0 && b->error == 0)
-		b->error = error;
+	if (error < 0 && b->error == 0) {
+		b->error = b->last_error = error;
+		b->errors++;
+	}
 	delist(p);
 	ready = take_ready(b);
 	pthread_cond_broadcast(&b->changed);
@@ -346,14 +351,16 @@ void rbdfs_behind_await(struct rbdfs_behind *b, uint64_t off, uint64_t len)
 
 int rbdfs_behind_flush(struct rbdfs_behind *b)
 {
-	uint64_t number;
+	uint64_t number, told;
 	int error;
 
 	pthread_mutex_lock(&b->lock);
 	number = b->number;
+	told = b->told;
 	while (b->oldest != NULL && b->oldest->number <= number)
 		pthread_cond_wait(&b->changed, &b->lock);
-	error = b->error;
+	error = b->errors > told ? b->last_error : 0;
+	b->told = b->errors;
 	b->error = 0;
 	pthread_mutex_unlock(&b->lock);
 	return error;

@@ -42,7 +42,7 @@ bool rbdfs_behind_busy(struct rbdfs_behind *b, uint64_t off, uint64_t len);
 void rbdfs_behind_await(struct rbdfs_behind *b, uint64_t off, uint64_t len);
 
 /* Waits for the writes that were begun before. Returns 0, or the first error of a
- * write since the last call. */
+ * write since the last call; calls that overlap all return it. */
 int rbdfs_behind_flush(struct rbdfs_behind *b);
 
 #endif

@@ -1,6 +1,22 @@
 /* Tests of writing behind, and of what a request loop in C calls, without librbd.
  * They are built and run by tests/sanitize, under the sanitizers of the C compiler. */
+#include <pthread.h>
+
+static int threads_waiting; /* atomic: in behind.c */
+
+static int counted_wait(pthread_cond_t *cond, pthread_mutex_t *lock)
+{
+	int r;
+
+	__atomic_add_fetch(&threads_waiting, 1, __ATOMIC_SEQ_CST);
+	r = pthread_cond_wait(cond, lock);
+	__atomic_sub_fetch(&threads_waiting, 1, __ATOMIC_SEQ_CST);
+	return r;
+}
+
+#define pthread_cond_wait counted_wait
 #include "../behind.c" /* to see who waits */
+#undef pthread_cond_wait
 
 #include "../direct.h"
 #include "fakerbd.h"
@@ -138,6 +154,13 @@ static void *wait_free(void *arg)
 }
 
 static bool over(struct waiter *w) { return __atomic_load_n(&w->over, __ATOMIC_SEQ_CST) != 0; }
+
+/* Waits until so many threads wait for something. */
+static void await_threads(int n)
+{
+	while (__atomic_load_n(&threads_waiting, __ATOMIC_SEQ_CST) != n)
+		sched_yield();
+}
 
 /* Waits until a write is the last of those that wait for their turn. */
 static void await_waiting(struct rbdfs_behind *b, uint64_t off)
@@ -277,11 +300,16 @@ static void waits_for_second(uint64_t seed, void *(*wait)(void *), bool frees)
 	want_begun(r.b, 500, 100);
 	w.b = r.b;
 	thread = start_thread(wait, &w);
+	await_threads(1);
 	fake_let_go();
+	await_threads(1);
 	CHECK(!over(&w));
+	if (!frees)
+		want_begun(r.b, 1000, 100); /* it does not wait for what comes later */
 	fake_let_go();
 	join(thread);
 	CHECK(over(&w) && w.result == 0);
+	CHECK(frees || rbdfs_behind_busy(r.b, 1000, 100));
 	if (frees)
 		fake_free();
 	else
@@ -354,6 +382,31 @@ static void test_late_error(uint64_t seed)
 	fake_let_go();
 	CHECK(!rbdfs_behind_busy(r.b, 0, FAKE_SIZE));
 	CHECK(rbdfs_behind_flush(r.b) == -EIO && rbdfs_behind_flush(r.b) == 0);
+	rig_free(&r);
+}
+
+/* Flushes beside each other all tell of it: each of them is for someone. */
+static void test_error_of_two(uint64_t seed)
+{
+	struct waiter w[2];
+	pthread_t threads[2];
+	struct rig r;
+
+	rig_new(&r, seed, PLENTY, PLENTY);
+	fake_hold(true);
+	want_begun(r.b, 0, 100);
+	for (int i = 0; i < 2; i++) {
+		w[i] = (struct waiter){.b = r.b};
+		threads[i] = start_thread(wait_flush, &w[i]);
+	}
+	await_threads(2);
+	fail_one();
+	for (int i = 0; i < 2; i++) {
+		join(threads[i]);
+		CHECK(w[i].result == -EIO);
+	}
+	CHECK(rbdfs_behind_flush(r.b) == 0);
+	want_begun(r.b, 0, 100);
 	rig_free(&r);
 }
 
@@ -609,6 +662,7 @@ int main(int argc, char **argv)
 	test_waiting(seed);
 	test_error(seed);
 	test_late_error(seed);
+	test_error_of_two(seed);
 	test_refusals(seed);
 	test_fenced(seed);
 	test_read_of_writing(seed);
