@@ -9,6 +9,8 @@
 //	gate.go    gates for rbdio.File
 //	interrupt.go  requests that are interrupted, or wait for long
 //	mount.go   opens /dev/fuse and mounts it
+//	testdata   tests of the C alone, which tests/sanitize builds and runs
+//	fakeimage  an image in C, for the tests in Go
 //
 // A few goroutines stay in C, reading: a READ or WRITE of an open image, inside its
 // size, goes straight to the image's C calls (rbdio/datapath.h), and their completion
@@ -27,9 +29,10 @@
 // # Memory
 //
 // A request lives in a block of one of three sizes, from its message to its reply.
-// While too much is lent, readers wait, so that requests wait in the kernel. They
-// take one more each second all the same: the kernel hands out interrupts first, and
-// who waits for a cluster that does not answer must be able to give up.
+// While too much is lent, readers wait, so that requests wait in the kernel; what is
+// for Go counts too, with no more than its message needs. They take one more each
+// second all the same: the kernel hands out interrupts first, and who waits for a
+// cluster that does not answer must be able to give up.
 //
 // # Locking
 //
