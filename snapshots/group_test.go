@@ -1,6 +1,7 @@
 package snapshots
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"syscall"
@@ -174,6 +175,8 @@ func TestGroupSnapshotFailsWithAFlush(t *testing.T) {
 		if g.pool.Calls("CreateGroupSnapshot") > 0 {
 			t.Error("there is a snapshot of data that is not on the OSDs")
 		}
+		// Who wrote is told, too.
+		wantErrno(t, errors.Join(files[0].Fsync(), files[1].Fsync()), syscall.EIO)
 		for _, f := range files {
 			must(t, f.WriteAt([]byte("more"), 0))
 		}
