@@ -40,6 +40,27 @@ func (h *headers) read(entries []rbdio.Entry) []rbdio.Answer {
 	return answers
 }
 
+// checked returns how many names were checked since it was last called.
+func (h *headers) checked() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := h.checks
+	h.checks = 0
+	return n
+}
+
+func (h *headers) fail(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = err
+}
+
+func (h *headers) resize(size uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.size = size
+}
+
 func (h *headers) total() (total int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -121,8 +142,8 @@ func TestListingIsReadAhead(t *testing.T) {
 				if took := time.Since(start); took > 25*h.took {
 					t.Errorf("it took %v: headers were not read together", took)
 				}
-				if n := h.total(); n > 1000 || h.checks > 0 {
-					t.Errorf("%d headers and %d names read of 1000 images", n, h.checks)
+				if n, names := h.total(), h.checked(); n > 1000 || names > 0 {
+					t.Errorf("%d headers and %d names read of 1000 images", n, names)
 				}
 			})
 		})
@@ -191,6 +212,8 @@ func TestLookupsBehindAListingAreFresh(t *testing.T) {
 			}
 		}
 		time.Sleep(listedFor + time.Second)
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		if n := len(l.answers); n > 0 {
 			t.Errorf("%d answers are kept", n)
 		}
@@ -226,7 +249,7 @@ func TestOwnChangesAreNotReadAhead(t *testing.T) {
 				w := l.listed(l.begin(), entriesOf(10))
 				f := l.ask(w, 0, h.read)
 				time.Sleep(pause)
-				h.size = 7
+				h.resize(7)
 				change(&l)
 				_, _ = l.answer(w, 0, f)
 				if found, ok := get(t, &l, w, 5, h); ok && found.info.Size != 7 {
@@ -247,17 +270,18 @@ func TestNamesAreChecked(t *testing.T) {
 		get(t, &l, w, 0, h)
 		l.forget()
 		get(t, &l, w, 1, h)
-		if found, ok := get(t, &l, w, 2, h); !ok || !found.named.After(w.begun) || h.checks == 0 {
-			t.Errorf("%+v, %v, %d names checked", found, ok, h.checks)
+		found, ok := get(t, &l, w, 2, h)
+		if n := h.checked(); !ok || !found.named.After(w.begun) || n == 0 {
+			t.Errorf("%+v, %v, %d names checked", found, ok, n)
 		}
 		l.listed(l.begin(), entriesOf(100))
 		time.Sleep(fresh)
-		h.checks = 0
+		h.checked()
 		for i := range 50 {
 			find(t, &l, h, i)
 		}
-		if h.checks < 48 {
-			t.Errorf("%d names checked", h.checks)
+		if n := h.checked(); n < 48 {
+			t.Errorf("%d names checked", n)
 		}
 	})
 }
@@ -270,8 +294,8 @@ func TestListingAcrossAChange(t *testing.T) {
 		of := l.begin()
 		l.forget()
 		get(t, &l, l.listed(of, entriesOf(1)), 0, h)
-		if h.checks != 1 {
-			t.Errorf("%d names checked", h.checks)
+		if n := h.checked(); n != 1 {
+			t.Errorf("%d names checked", n)
 		}
 	})
 }
@@ -280,7 +304,7 @@ func TestFailedReadIsNoAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var l listing
 		h := newHeaders()
-		h.err = syscall.EIO
+		h.fail(syscall.EIO)
 		w := l.listed(l.begin(), entriesOf(3))
 		if _, ok := get(t, &l, w, 0, h); ok {
 			t.Error("an error is an answer")
