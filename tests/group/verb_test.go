@@ -105,7 +105,7 @@ func TestRefusals(t *testing.T) {
 		t.Error(got)
 	}
 	shown := env.Start(t, harness.Options{Args: []string{"--snapdir=visible"}})
-	if got := names(t, shown.Dir); got != "[.group .snap a]" {
+	if got := names(t, shown.Dir); got != "[.group .snap .trash a]" {
 		t.Error(got)
 	}
 	if now, before := stat(t, shown.Path(".group/db/s/a")), stat(t, file); now.Ino != before.Ino || now.Mtim != before.Mtim {
