@@ -24,6 +24,9 @@ UNIT := ./rbdio ./rbdio/memrbd ./fs/... ./snapshots/... ./cmd/... ./tests/layers
 OSDS := 3
 TEST_TIMEOUT := 15m
 
+# Tests of reads and writes, which run a second time with --data-path=go.
+BY_GO := ./tests/posix ./tests/model ./tests/crash ./tests/pair ./tests/outage
+
 .PHONY: build check deps lint unit demo demo-stop bench bench-quick bench-scale bench-deps lines clean
 
 build: deps
@@ -33,8 +36,9 @@ deps:
 	@tests/install-deps
 
 check: build lint unit
-	RBDFS_BIN=$(CURDIR)/rbdfs $(GO) run ./tests/cluster/cmd/cephdev run --osds $(OSDS) -- \
-		$(GO) test -timeout $(TEST_TIMEOUT) ./...
+	RBDFS_BIN=$(CURDIR)/rbdfs $(GO) run ./tests/cluster/cmd/cephdev run --osds $(OSDS) -- sh -c \
+		'$(GO) test -timeout $(TEST_TIMEOUT) ./... && \
+		RBDFS_DATA_PATH=go $(GO) test -count=1 -timeout $(TEST_TIMEOUT) $(BY_GO)'
 
 lint: deps
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not as gofmt writes it:" $$files; exit 1; fi

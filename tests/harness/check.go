@@ -40,8 +40,11 @@ func (m *Mount) ExpectLog(tb testing.TB, pattern string) {
 	m.log.excuse(re)
 	from := len(m.Log())
 	tb.Cleanup(func() {
-		if !re.MatchString(m.Log()[from:]) {
-			tb.Errorf("the daemon did not log %q", pattern)
+		// What the daemon has written may still be on its way through the pipe.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), leakTime)
+		defer cancel()
+		if err := m.log.wait(ctx, re, from, m.ended); err != nil {
+			tb.Error(err)
 		}
 	})
 }

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"rbdfs/tests/harness"
 )
 
 // tools back up $1, a directory with the image's file in it, called vm1, and
@@ -105,7 +107,7 @@ func loops(t *testing.T, script string, args ...string) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root may have loop devices and mounts")
 	}
-	argv := []string{"unshare", "--mount", "sh", "-euc", `
+	argv := []string{"unshare", "--mount", "sh", "-euc", "keep=" + env.Mount.Dir + harness.Apart + `
 		devs=
 		trap 'for d in $devs; do losetup --detach $d; done' EXIT
 		attach() { dev=$(losetup --find --show "$@"); devs="$devs $dev"; }

@@ -43,6 +43,7 @@ func TestRemovedUnderReaders(t *testing.T) {
 			for range cap(begun) {
 				<-begun
 			}
+			soon(t, "the other mount sees it", func() error { _, err := os.Stat(other.Path(".snap/vm1/s")); return err })
 			remove.do(t, "s")
 			over.Wait()
 			for _, m := range []*harness.Mount{env.Mount, other} {

@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"rbdfs/tests/cluster"
+	"rbdfs/tests/harness"
 )
 
 // private runs a command in a mount namespace of its own, after a script that
 // changes what is mounted there.
 func private(t *testing.T, script string, argv ...string) result {
 	t.Helper()
-	line := append([]string{"unshare", "--mount", "sh", "-c", script + ` && exec "$@"`, "sh"}, argv...)
+	line := append([]string{"unshare", "--mount", "sh", "-c", "keep=" + harness.Apart + script + ` && exec "$@"`, "sh"}, argv...)
 	return spawn(t, nil, line...).result(t)
 }
 

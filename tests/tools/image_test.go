@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"rbdfs/tests/harness"
 )
@@ -79,13 +80,31 @@ func allocated(t *testing.T, path string) int64 {
 }
 
 // wantUsed checks by stat(2) and by the rbd command what an image uses, which
-// stat(2) can only say in blocks of 512 bytes.
+// stat(2) can only say in blocks of 512 bytes. The kernel tells of a last close(2)
+// behind it, and until then an empty file counts as one that may hold something.
 func wantUsed(t *testing.T, path string, want int64) {
 	t.Helper()
+	if want == 0 {
+		notOpen(t, path)
+	}
 	du, st := used(t, path), stat(t, path)
 	t.Logf("%s: %d bytes, rbd du says %d, st_blocks %d = %d bytes", filepath.Base(path), st.Size, du, st.Blocks, st.Blocks*512)
 	if du != want || st.Blocks != (want+511)/512 {
 		t.Errorf("%s uses %d bytes by rbd du and %d by st_blocks, should be %d", filepath.Base(path), du, st.Blocks*512, want)
+	}
+}
+
+// notOpen waits until nobody has an image open for writing.
+func notOpen(t *testing.T, path string) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		_, err := syscall.Getxattr(path, "user.rbd.watchers", make([]byte, 4096))
+		if err == syscall.ENODATA { // it has none
+			return
+		}
+		if err != nil || time.Now().After(end) {
+			t.Fatalf("%s is still open, %v", path, err)
+		}
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"rbdfs/tests/harness"
 )
 
 // namespace is a mount namespace of its own for a test that mounts what is in an
@@ -44,6 +46,9 @@ func (ns *namespace) serve(started chan<- error, ended chan<- struct{}) {
 	if err == nil {
 		// What is unmounted outside is to go here, too, but not the other way.
 		err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "")
+	}
+	if err == nil {
+		_, _, err = execute(ns.t.Context(), "sh", "-c", "keep="+env.Mount.Dir+harness.Apart)
 	}
 	started <- err
 	for f := range ns.work {
