@@ -37,6 +37,8 @@ type bench struct {
 	prefilled bool            // the image is there
 	filled    bool            // the images for du have data
 	hasGolden bool            // the image to clone is there
+	hasDiff   bool            // the image that changed is there
+	hasLarge  bool            // and the large ones
 	snaps     int             // snapshots that the image with snapshots has
 	verified  map[string]bool // contestants whose data were found to be right
 	spaces    []string        // namespaces to remove

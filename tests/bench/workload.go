@@ -22,6 +22,7 @@ func workloads(b *bench) []workload {
 	var all []workload
 	for _, family := range []func(*bench) []workload{
 		fioWorkloads, copyWorkloads, convertWorkloads, listWorkloads, openWorkloads, busyWorkloads, snapshotWorkloads,
+		diffWorkloads,
 	} {
 		all = append(all, family(b)...)
 	}
