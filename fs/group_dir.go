@@ -129,7 +129,7 @@ func (n *groupDir) Mkdir(ctx context.Context, name string, _ uint32, out *fuse.E
 	if errno != 0 {
 		return nil, errno
 	}
-	errno = n.call(ctx, n.name(), func() error { return gone(n.groups.Create(n.id, snap)) })
+	errno = n.call(ctx, n.name(), func() error { return n.gone(n.groups.Create(n.id, snap)) })
 	if errno != 0 {
 		return nil, errno
 	}

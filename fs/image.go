@@ -46,7 +46,7 @@ func (n *imageNode) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.
 	errno := n.call(ctx, n.name(), func() (err error) {
 		info, err = n.stat(n.id)
 		n.ahead.drop(n.id)
-		return gone(err)
+		return n.gone(err)
 	})
 	if errno != 0 {
 		return errno
@@ -58,13 +58,14 @@ func (n *imageNode) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.
 	return 0
 }
 
-// gone turns ENOENT of an image that the kernel knows into ESTALE, at which the
-// kernel looks the name up again.
-func gone(err error) error {
-	if errors.Is(err, syscall.ENOENT) {
-		return &rbdio.Error{Op: err.Error(), Errno: syscall.ESTALE}
+// gone turns ENOENT of something that the kernel knows into ESTALE, at which the
+// kernel looks the name up again, and must not be told once more what was known.
+func (m *mount) gone(err error) error {
+	if !errors.Is(err, syscall.ENOENT) {
+		return err
 	}
-	return err
+	m.forget()
+	return &rbdio.Error{Op: err.Error(), Errno: syscall.ESTALE}
 }
 
 // Statfs answers statfs(2) of a file as of the root.
@@ -78,13 +79,13 @@ func (n *imageNode) Statfs(ctx context.Context, out *fuse.StatfsOut) syscall.Err
 func (n *imageNode) Setattr(ctx context.Context, fh fusefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
 	defer n.ahead.drop(n.id)
 	if size, ok := in.GetSize(); ok {
-		errno := n.call(ctx, n.name(), func() error { return gone(n.truncate(fh, size)) })
+		errno := n.call(ctx, n.name(), func() error { return n.gone(n.truncate(fh, size)) })
 		if errno != 0 {
 			return errno
 		}
 	}
 	if attr, any := wantedAttr(in); any {
-		errno := n.call(ctx, n.name(), func() error { return gone(n.setAttr(attr)) })
+		errno := n.call(ctx, n.name(), func() error { return n.gone(n.setAttr(attr)) })
 		if errno != 0 {
 			return errno
 		}
@@ -154,7 +155,7 @@ func (m *mount) open(ctx context.Context, id string, flags uint32) (fusefs.FileH
 	errno := m.call(ctx, m.ids.name(id), func() error {
 		f, err := m.files.Open(id, h.write)
 		if err != nil {
-			return gone(err)
+			return m.gone(err)
 		}
 		h.file = f
 		if met.Swap(true) {

@@ -18,7 +18,7 @@ const xattrFlatten = xattrPrefix + "flatten"
 func (n *imageNode) flatten(ctx context.Context, value string) syscall.Errno {
 	switch value {
 	case "1":
-		return n.call(ctx, n.name(), func() error { return gone(n.files.Flatten(n.id)) })
+		return n.call(ctx, n.name(), func() error { return n.gone(n.files.Flatten(n.id)) })
 	case "0":
 		n.files.StopFlatten(n.id)
 		return 0

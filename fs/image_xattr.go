@@ -60,7 +60,7 @@ func (n *imageNode) Getxattr(ctx context.Context, name string, dest []byte) (uin
 	var value string
 	errno := n.call(ctx, n.name(), func() (err error) {
 		value, err = n.xattr(name)
-		return gone(err)
+		return n.gone(err)
 	})
 	if errno != 0 {
 		return 0, errno
@@ -101,11 +101,11 @@ func (n *imageNode) Listxattr(ctx context.Context, dest []byte) (uint32, syscall
 	errno := n.call(ctx, n.name(), func() error {
 		details, err := n.pool.Describe(n.id)
 		if err != nil {
-			return gone(err)
+			return n.gone(err)
 		}
 		metadata, err := n.pool.Metadata(n.id)
 		if err != nil {
-			return gone(err)
+			return n.gone(err)
 		}
 		for name := range xattrValues(n.id, details) {
 			list.WriteString(xattrPrefix + name + "\x00")
@@ -146,14 +146,14 @@ func (n *imageNode) Setxattr(ctx context.Context, name string, data []byte, flag
 			missing := errors.Is(err, syscall.ENODATA)
 			switch {
 			case err != nil && !missing:
-				return gone(err)
+				return n.gone(err)
 			case flags&unix.XATTR_CREATE != 0 && !missing:
 				return rbdio.Errorf(syscall.EEXIST, "create %s", name)
 			case flags&unix.XATTR_REPLACE != 0 && missing:
 				return rbdio.Errorf(syscall.ENODATA, "replace %s", name)
 			}
 		}
-		return gone(n.pool.SetMetadata(n.id, key, value))
+		return n.gone(n.pool.SetMetadata(n.id, key, value))
 	})
 }
 
@@ -166,9 +166,9 @@ func (n *imageNode) Removexattr(ctx context.Context, name string) syscall.Errno 
 	}
 	return n.call(ctx, n.name(), func() error {
 		if _, err := n.xattr(name); err != nil {
-			return gone(err)
+			return n.gone(err)
 		}
-		return gone(n.pool.RemoveMetadata(n.id, key))
+		return n.gone(n.pool.RemoveMetadata(n.id, key))
 	})
 }
 

@@ -60,7 +60,7 @@ func callFor[T any](ctx context.Context, m *mount, name string, fn func() (T, er
 	errno := m.call(ctx, name, func() error {
 		value, err := fn()
 		got <- value
-		return gone(err)
+		return m.gone(err)
 	})
 	if errno != 0 {
 		var none T

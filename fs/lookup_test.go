@@ -55,3 +55,46 @@ func TestLookupAheadShowsOwnChanges(t *testing.T) {
 		})
 	}
 }
+
+// What another client removes cannot be opened, and the name is not given once
+// more by what was known of it: the kernel asks for it again to make a new file.
+func TestRemovedByAnother(t *testing.T) {
+	t.Run("image", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			tr := newTree(t)
+			tr.images(4, 0)
+			entries, err := tr.pool.List()
+			must(t, err)
+			tr.m.ahead.listed(tr.m.ahead.begin(), entries)
+			for _, e := range entries[:2] {
+				tr.lookup(e.Name) // the others are looked up ahead
+			}
+			synctest.Wait()
+			must(t, tr.pool.Foreign().Delete(entries[2].Name))
+			out, status := tr.lookup(entries[2].Name)
+			tr.want("look up, as known", status, 0)
+			_, status = tr.open(out.NodeId, syscall.O_RDWR)
+			tr.want("open", status, syscall.ESTALE)
+			_, status = tr.lookup(entries[2].Name)
+			tr.want("look up", status, syscall.ENOENT)
+		})
+	})
+	t.Run("snapshot", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			tr := newTree(t)
+			id := tr.images(1, 0)[0]
+			must(t, tr.pool.Foreign().Snapshot(id, "s"))
+			entries, err := tr.pool.List()
+			must(t, err)
+			dir := tr.walk(".snap", entries[0].Name).NodeId
+			file := tr.walk(".snap", entries[0].Name, "s", entries[0].Name)
+			must(t, tr.pool.Foreign().RemoveSnapshot(id, "s"))
+			_, status := tr.lookupIn(dir, "s")
+			tr.want("look up, as known", status, 0)
+			_, status = tr.open(file.NodeId, syscall.O_RDONLY)
+			tr.want("open", status, syscall.ESTALE)
+			_, status = tr.lookupIn(dir, "s")
+			tr.want("look up", status, syscall.ENOENT)
+		})
+	})
+}

@@ -25,7 +25,7 @@ func openShared[T any](ctx context.Context, m *mount, name string, open func() (
 	errno := m.call(ctx, name, func() error {
 		f, err := open()
 		if err != nil {
-			return gone(err)
+			return m.gone(err)
 		}
 		opened <- f
 		if met.Swap(true) {

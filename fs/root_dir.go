@@ -166,9 +166,9 @@ func (r *rootNode) lookupAhead(image string) lookedUp {
 	return found
 }
 
-// forget drops what was known of names, since this mount has changed one.
-func (r *rootNode) forget() {
-	r.ahead.forget()
-	r.snaps.Forget()
-	r.groups.Forget()
+// forget drops what was known of names, since one was changed.
+func (m *mount) forget() {
+	m.ahead.forget()
+	m.snaps.Forget()
+	m.groups.Forget()
 }

@@ -53,7 +53,7 @@ func (n *snapDiffDir) older(ctx context.Context) ([]rbdio.Snapshot, syscall.Errn
 	errno := n.call(ctx, n.ids.name(n.id), func() error {
 		snaps, err := n.snaps.Older(n.id, n.snap)
 		got <- snaps
-		return gone(err)
+		return n.gone(err)
 	})
 	if errno != 0 {
 		return nil, errno

@@ -40,7 +40,7 @@ func (m *mount) belowSnapAttr(ctx context.Context, id string, snap, ino uint64, 
 	errno := m.call(ctx, m.ids.name(id), func() error {
 		s, _, err := m.snaps.Get(id, snap)
 		changed <- s.Time
-		return gone(err)
+		return m.gone(err)
 	})
 	if errno == 0 {
 		m.snapDirAttr(ino, <-changed, out)

@@ -62,7 +62,7 @@ func (n *snapImageDir) list(ctx context.Context) (snaps []rbdio.Snapshot, at tim
 	errno = n.call(ctx, n.ids.name(n.id), func() error {
 		snaps, at, err := n.snaps.List(n.id)
 		got <- answer{snaps, at}
-		return gone(err)
+		return n.gone(err)
 	})
 	if errno != 0 {
 		return nil, time.Time{}, errno
@@ -134,7 +134,7 @@ func (n *snapImageDir) Mkdir(ctx context.Context, name string, _ uint32, out *fu
 	if errno != 0 {
 		return nil, errno
 	}
-	errno = n.call(ctx, n.ids.name(n.id), func() error { return gone(n.snaps.Create(n.id, snap)) })
+	errno = n.call(ctx, n.ids.name(n.id), func() error { return n.gone(n.snaps.Create(n.id, snap)) })
 	if errno != 0 {
 		return nil, errno
 	}

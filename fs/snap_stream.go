@@ -48,11 +48,11 @@ func (n *snapStream) attr(ctx context.Context, out *fuse.Attr) syscall.Errno {
 	errno := n.call(ctx, n.ids.name(n.id), func() error {
 		info, err := n.snaps.Stat(n.id, n.snap)
 		if err != nil {
-			return gone(err)
+			return n.gone(err)
 		}
 		size, err := n.snaps.StreamSize(n.id, n.snap, n.older)
 		got <- answer{info, size}
-		return gone(err)
+		return n.gone(err)
 	})
 	if errno != 0 {
 		return errno

@@ -48,7 +48,7 @@ func (n *trashFile) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.
 			a.info, err = n.stat(n.id)
 		}
 		got <- a
-		return gone(err)
+		return n.gone(err)
 	})
 	if errno != 0 {
 		return errno

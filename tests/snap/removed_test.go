@@ -83,6 +83,9 @@ func gone(m *harness.Mount, image, snap string) error {
 	if err != nil || slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == snap }) {
 		return fmt.Errorf("listed: %v, %v", entries, err)
 	}
+	if _, err := os.Stat(filepath.Join(dir, snap)); !errors.Is(err, syscall.ENOENT) {
+		return fmt.Errorf("stat: %v", err)
+	}
 	f, err := os.Open(filepath.Join(dir, snap, image))
 	if err == nil {
 		f.Close()
