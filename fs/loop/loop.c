@@ -154,24 +154,30 @@ static bool take_back(struct request **reader, struct request *q)
 	return false;
 }
 
+/* Lets the message of the reader, with len bytes of data for off, through its gate,
+ * in a request that fits; NULL, and nothing has happened, when it may not pass. */
+static struct request *admit(struct request **reader, uint64_t off, size_t len)
+{
+	struct request *q = fit(reader, len);
+
+	if (q == NULL || gate_enter(q->loop, q, off, len))
+		return q;
+	unfit(reader, q);
+	return NULL;
+}
+
 /* Serves a READ; false, and nothing has happened, when that is for others. */
 static bool serve_read(struct request **reader)
 {
 	const struct fuse_read_in *in = body_of(*reader);
-	struct rbdfs_loop *loop = (*reader)->loop;
 	struct request *q;
 	size_t len = in->size;
 
-	if ((*reader)->len != HEAD || len == 0 || len > loop->pool.room[LARGE])
+	if ((*reader)->len != HEAD || len == 0 || len > (*reader)->loop->pool.room[LARGE])
 		return false;
-	q = fit(reader, len);
+	q = admit(reader, in->offset, len);
 	if (q == NULL)
 		return false;
-	in = body_of(q);
-	if (!gate_enter(loop, q, in->offset, len)) {
-		unfit(reader, q);
-		return false;
-	}
 	q->io = (struct rbdfs_io){
 		.off = in->offset,
 		.len = len,
@@ -187,7 +193,6 @@ static bool serve_read(struct request **reader)
 static bool serve_write(struct request **reader)
 {
 	const struct fuse_write_in *in = body_of(*reader);
-	struct rbdfs_loop *loop = (*reader)->loop;
 	struct request *q;
 	size_t len;
 
@@ -196,14 +201,9 @@ static bool serve_write(struct request **reader)
 	len = (*reader)->len - HEAD;
 	if (len == 0 || in->size != len || (in->flags & (O_SYNC | O_DSYNC)) != 0)
 		return false;
-	q = fit(reader, len);
+	q = admit(reader, in->offset, len);
 	if (q == NULL)
 		return false;
-	in = body_of(q);
-	if (!gate_enter(loop, q, in->offset, len)) {
-		unfit(reader, q);
-		return false;
-	}
 	q->io = (struct rbdfs_io){
 		.off = in->offset,
 		.len = len,
