@@ -2,7 +2,6 @@ package crash
 
 import (
 	"encoding/json"
-	"os"
 	"testing"
 
 	"rbdfs/tests/harness"
@@ -15,15 +14,14 @@ func TestMain(m *testing.M) {
 	harness.Main(m, harness.Setup{NoMount: true}, func(e *harness.Env) { env = e })
 }
 
-// rbd runs the rbd command as client.admin.
-func rbd(t *testing.T, args ...string) string {
-	t.Helper()
-	out, err := env.Cluster.RBD(t.Context(), args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
+var (
+	must = harness.Must
+	put  = harness.Put
+)
+
+func rbd(t *testing.T, args ...string) string { t.Helper(); return env.RBD(t, args...) }
+
+func spec(image string) string { return env.Spec(image) }
 
 // ceph runs the ceph command as client.admin.
 func ceph(t *testing.T, args ...string) {
@@ -31,23 +29,6 @@ func ceph(t *testing.T, args ...string) {
 	if _, err := env.Cluster.Ceph(t.Context(), args...); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// spec is an image of the env's pool, as the rbd command names it.
-func spec(image string) string { return env.Pool + "/" + image }
-
-// must ends the test for an error.
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// put makes a file with this text.
-func put(t *testing.T, path, text string) {
-	t.Helper()
-	must(t, os.WriteFile(path, []byte(text), 0o600))
 }
 
 // watchers are the addresses of the clients that have an image open for writing.

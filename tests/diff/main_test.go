@@ -3,14 +3,9 @@ package diff
 import (
 	"bytes"
 	"context"
-	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"rbdfs/tests/harness"
 )
@@ -23,60 +18,28 @@ func TestMain(m *testing.M) {
 	harness.Main(m, setup, func(e *harness.Env) { env = e })
 }
 
+var (
+	must = harness.Must
+	want = harness.Want
+	run  = harness.Run
+)
+
+func spec(image string) string { return env.Spec(image) }
+
 const kib, mib = 1 << 10, 1 << 20
 
-// must ends the test for an error.
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// want fails unless err is this errno.
-func want(t *testing.T, what string, err error, errno syscall.Errno) {
-	t.Helper()
-	if !errors.Is(err, errno) {
-		t.Errorf("%s: %v, want %v", what, err, errno)
-	}
-}
-
-// spec is an image of the env's pool, as the rbd command names it.
-func spec(image string) string { return env.Pool + "/" + image }
-
-// rbd runs the rbd command as client.admin.
+// rbd is env.RBD with every byte of the output.
 func rbd(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := env.Cluster.RBD(t.Context(), args...)
+	out, err := env.Cluster.RBD(context.WithoutCancel(t.Context()), args...)
 	must(t, err)
 	return out
 }
 
-// run runs a command that must succeed, and returns what it wrote.
-func run(t *testing.T, argv ...string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errors.New("not done in a minute"))
-	defer cancel()
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v: %s", strings.Join(argv, " "), err, out)
-	}
-	return string(out)
-}
-
 // remove removes an image and its snapshots when the test is over.
 func remove(t *testing.T, name string) {
-	ctx := context.WithoutCancel(t.Context())
-	t.Cleanup(func() {
-		if _, err := env.Cluster.RBD(ctx, "snap", "purge", "--no-progress", spec(name)); err != nil {
-			t.Error(err)
-		}
-		if _, err := env.Cluster.RBD(ctx, "rm", "--no-progress", spec(name)); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { rbd(t, "rm", "--no-progress", spec(name)) })
+	t.Cleanup(func() { rbd(t, "snap", "purge", "--no-progress", spec(name)) })
 }
 
 // create makes an image by the rbd command, until the test is over.

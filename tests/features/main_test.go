@@ -17,18 +17,9 @@ func TestMain(m *testing.M) {
 	harness.Main(m, harness.Setup{OSDs: 3}, func(e *harness.Env) { env = e })
 }
 
-// rbd runs the rbd command as client.admin.
-func rbd(t *testing.T, args ...string) string {
-	t.Helper()
-	out, err := env.Cluster.RBD(t.Context(), args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
+func rbd(t *testing.T, args ...string) string { t.Helper(); return env.RBD(t, args...) }
 
-// spec is an image of the env's pool, as the rbd command names it.
-func spec(image string) string { return env.Pool + "/" + image }
+func spec(image string) string { return env.Spec(image) }
 
 // imageName makes the test's name an image's.
 func imageName(t *testing.T) string {

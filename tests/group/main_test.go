@@ -3,16 +3,12 @@
 package group
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"rbdfs/tests/harness"
 )
@@ -24,67 +20,20 @@ func TestMain(m *testing.M) {
 	harness.Main(m, harness.Setup{}, func(e *harness.Env) { env = e })
 }
 
-// visible is how long a change may take to show on another host: a second, and
-// some time for a machine that has other things to do.
-const visible = 1200 * time.Millisecond
+var (
+	must   = harness.Must
+	want   = harness.Want
+	soon   = harness.Soon
+	within = harness.Within
+	stat   = harness.Stat
+	reads  = harness.Reads
+	run    = harness.Output
+)
 
-// soon repeats a check until it succeeds. Only a check that began when the time
-// was over can fail.
-func soon(t *testing.T, what string, check func() error) {
-	t.Helper()
-	within(t, visible, what, check)
-}
+func rbd(t *testing.T, args ...string) string { t.Helper(); return env.RBD(t, args...) }
 
-func within(t *testing.T, limit time.Duration, what string, check func() error) {
-	t.Helper()
-	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		asked := time.Since(begin)
-		err := check()
-		if err == nil {
-			return
-		}
-		if asked > limit {
-			t.Fatalf("%s: after %v: %v", what, asked, err)
-		}
-	}
-}
-
-// rbd runs the rbd command as client.admin.
-func rbd(t *testing.T, args ...string) string {
-	t.Helper()
-	out, err := env.Cluster.RBD(context.WithoutCancel(t.Context()), args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(out)
-}
-
-// run runs a command, and returns what it wrote and how it ended.
-func run(t *testing.T, argv ...string) (string, error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errors.New("not done in a minute"))
-	defer cancel()
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	out, err := cmd.CombinedOutput()
-	return string(out), err
-}
-
-// must ends the test for an error.
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// want fails unless err is this errno.
-func want(t *testing.T, what string, err error, errno syscall.Errno) {
-	t.Helper()
-	if !errors.Is(err, errno) {
-		t.Errorf("%s: %v, want %v", what, err, errno)
-	}
-}
+// names lists a directory.
+func names(t *testing.T, dir string) string { t.Helper(); return fmt.Sprint(harness.Names(t, dir)) }
 
 // image makes an image with a content, until the test ends, and returns its path.
 func image(t *testing.T, name string, data []byte) string {
@@ -127,35 +76,4 @@ func group(t *testing.T, name string, images ...string) (dir string) {
 	}
 	soon(t, "the group shows", func() error { _, err := os.Stat(dir); return err })
 	return dir
-}
-
-// stat is lstat(2).
-func stat(t *testing.T, path string) syscall.Stat_t {
-	t.Helper()
-	var st syscall.Stat_t
-	if err := syscall.Lstat(path, &st); err != nil {
-		t.Fatalf("stat %s: %v", path, err)
-	}
-	return st
-}
-
-// names lists a directory.
-func names(t *testing.T, dir string) string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	must(t, err)
-	var list []string
-	for _, e := range entries {
-		list = append(list, e.Name())
-	}
-	return fmt.Sprint(list)
-}
-
-// reads fails unless a file holds this.
-func reads(t *testing.T, path, data string) {
-	t.Helper()
-	got, err := os.ReadFile(path)
-	if err != nil || string(got) != data {
-		t.Errorf("%s holds %.40q (%d bytes), %v, want %.40q (%d bytes)", path, got, len(got), err, data, len(data))
-	}
 }

@@ -4,7 +4,8 @@
 // A test folder is a mount setup. Its TestMain calls Main, which gets a cluster
 // (that of the environment, or its own), makes a fresh pool, mounts it and runs
 // the tests; Env then has all three. A test that needs other flags, a second
-// mount or a daemon to kill makes its own with Env.Start.
+// mount or a daemon to kill makes its own with Env.Start. Must, Want, Soon and the
+// like are what tests say most; a folder has short names for those that it needs.
 //
 // # What is checked
 //

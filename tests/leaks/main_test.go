@@ -18,13 +18,7 @@ func TestMain(m *testing.M) {
 	harness.Main(m, harness.Setup{}, func(e *harness.Env) { env = e })
 }
 
-// must ends the test for an error.
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = harness.Must
 
 // parallel runs work for 0 to n-1, eight at once.
 func parallel(t *testing.T, n int, work func(i int) error) {

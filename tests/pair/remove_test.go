@@ -104,7 +104,7 @@ func purgeAnother(t *testing.T, path string) {
 // notInTrash fails while the trash has an image of this name.
 func notInTrash(t *testing.T, name string) func() error {
 	return func() error {
-		if list := rbd(t, "trash", "ls", env.Pool); strings.Contains(list, " "+name+"\n") {
+		if list := rbd(t, "trash", "ls", env.Pool); strings.Contains(list+"\n", " "+name+"\n") {
 			return fmt.Errorf("the trash has %s", list)
 		}
 		return nil

@@ -15,16 +15,6 @@ import (
 // commandTime is more than any command here takes on a busy machine.
 const commandTime = time.Minute
 
-// need skips the test when the machine lacks a program.
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%s is not installed; tests/install-deps installs it", p)
-		}
-	}
-}
-
 // execute runs a command and returns what it wrote to standard output and to
 // standard error. It ends with the test.
 func execute(ctx context.Context, argv ...string) (stdout, stderr string, err error) {

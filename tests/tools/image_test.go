@@ -2,7 +2,6 @@ package tools
 
 import (
 	"encoding/json"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -165,20 +164,6 @@ func sparse(t *testing.T, size int64, extents []extent) string {
 		}
 	}
 	return path
-}
-
-// random makes random bytes from a seed that it tells.
-func random(t *testing.T, n int) []byte {
-	t.Helper()
-	seed := rand.Uint64()
-	t.Logf("%d random bytes from seed %#x", n, seed)
-	var key [32]byte
-	for i := range 8 {
-		key[i] = byte(seed >> (8 * i))
-	}
-	b := make([]byte, n)
-	_, _ = rand.NewChaCha8(key).Read(b) // never fails
-	return b
 }
 
 // remounted mounts the pool a second time, and returns the path of the image at

@@ -9,6 +9,11 @@ import (
 	"rbdfs/tests/harness"
 )
 
+var (
+	need   = harness.Need
+	random = harness.Random
+)
+
 // tools is what the tests of this folder run on, with what they ask the cluster.
 type tools struct{ *harness.Env }
 
