@@ -133,22 +133,26 @@ func (t *Files) Hold(id string) *File {
 // Put ends one Get or Hold.
 func (t *Files) Put(f *File) { t.drop(f) }
 
-// Create makes an empty image, with attr kept from the start.
+// Create makes an empty image and keeps attr with it, or makes none.
 func (t *Files) Create(name string, attr Attr) (id string, err error) {
-	id, err = t.pool.Create(name)
-	if err != nil {
+	if id, err = t.pool.Create(name); err != nil {
 		return "", err
 	}
-	return id, t.pool.SetAttr(id, attr)
+	return t.keepAttr(id, name, attr)
 }
 
 // Clone makes a copy-on-write clone of a snapshot and keeps attr with it, or makes
-// none: it would be another's.
+// none.
 func (t *Files) Clone(imageID string, snapID uint64, name string, attr Attr) (id string, err error) {
-	id, err = t.pool.CloneSnapshot(imageID, snapID, name)
-	if err != nil {
+	if id, err = t.pool.CloneSnapshot(imageID, snapID, name); err != nil {
 		return "", err
 	}
+	return t.keepAttr(id, name, attr)
+}
+
+// keepAttr keeps attr with an image that was made just now, or removes it: without
+// them it would be another's.
+func (t *Files) keepAttr(id, name string, attr Attr) (string, error) {
 	if err := t.pool.SetAttr(id, attr); err != nil {
 		return "", errors.Join(err, t.Remove(name))
 	}

@@ -206,15 +206,17 @@ func TestCreateKeepsAttributes(t *testing.T) {
 	})
 }
 
-// A clone that does not get its owner and mode would show its parent's: it goes.
-func TestCloneWithoutItsAttributesGoes(t *testing.T) {
+// An image that does not get its owner and mode would be another's: it goes.
+func TestImageWithoutItsAttributesGoes(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		golden := r.create("golden", 8000)
 		must(t, r.pool.CreateSnapshot(golden, "v1"))
 		snaps, err := r.pool.ListSnapshots(golden)
 		must(t, err)
-		r.pool.Fail("SetAttr", 1, syscall.EIO)
+		r.pool.Fail("SetAttr", 2, syscall.EIO)
 		_, err = r.files.Clone(golden, snaps[0].ID, "vm", rbdio.Attr{})
+		wantErrno(t, err, syscall.EIO)
+		_, err = r.files.Create("vm", rbdio.Attr{})
 		wantErrno(t, err, syscall.EIO)
 		r.wantNames("golden")
 	})
