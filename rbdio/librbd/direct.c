@@ -8,6 +8,43 @@ static bool fenced(const struct rbdfs_direct *d)
 	return __atomic_load_n(&d->shared->fenced, __ATOMIC_RELAXED) != 0;
 }
 
+static void changed(void *arg)
+{
+	struct rbdfs_direct *d = arg;
+
+	__atomic_add_fetch(&d->changes, 1, __ATOMIC_SEQ_CST);
+}
+
+int rbdfs_direct_watch(struct rbdfs_direct *d)
+{
+	return rbd_update_watch(d->image, &d->watch, changed, d);
+}
+
+void rbdfs_direct_unwatch(struct rbdfs_direct *d)
+{
+	rbd_update_unwatch(d->image, d->watch);
+}
+
+/* Tells whether librbd knows the header without asking the cluster. */
+static bool is_fresh(const struct rbdfs_direct *d)
+{
+	return __atomic_load_n(&d->changes, __ATOMIC_SEQ_CST) == __atomic_load_n(&d->seen, __ATOMIC_SEQ_CST);
+}
+
+int rbdfs_direct_refresh(struct rbdfs_direct *d)
+{
+	unsigned changes = __atomic_load_n(&d->changes, __ATOMIC_SEQ_CST);
+	uint64_t size;
+	int r;
+
+	if (is_fresh(d))
+		return 0;
+	r = rbd_get_size(d->image, &size);
+	if (r == 0)
+		__atomic_store_n(&d->seen, changes, __ATOMIC_SEQ_CST);
+	return r;
+}
+
 static void over(rbd_completion_t completion, void *arg)
 {
 	struct rbdfs_io *io = arg;
@@ -67,7 +104,7 @@ static int direct_write(void *image, struct rbdfs_io *io)
 {
 	struct rbdfs_direct *d = image;
 
-	if (fenced(d))
+	if (fenced(d) || !is_fresh(d))
 		return -EAGAIN;
 	return d->behind != NULL ? rbdfs_behind_submit(d->behind, io) : write_through(d, io);
 }

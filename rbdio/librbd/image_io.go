@@ -1,7 +1,7 @@
 package librbd
 
 /*
-#include "behind.h"
+#include "direct.h"
 #include "image.h"
 */
 import "C"
@@ -72,8 +72,8 @@ func (i *readImage) Size() (uint64, error) {
 
 // WriteAt writes all of p at fileOff.
 //
-// Calls rbd_write, or rbd_aio_write when writing behind: then an error shows at
-// the next Flush.
+// Calls rbd_get_size if the header has changed, and rbd_write, or rbd_aio_write when
+// writing behind: then an error shows at the next Flush.
 func (i *image) WriteAt(p []byte, fileOff uint64) error {
 	if len(p) == 0 {
 		return nil
@@ -81,8 +81,10 @@ func (i *image) WriteAt(p []byte, fileOff uint64) error {
 	if err := i.usable("write"); err != nil {
 		return err
 	}
+	if errno := errnoOf(C.rbdfs_direct_refresh(i.direct)); errno != 0 {
+		return i.s.check(errno, "ask for the size of %s", i.label)
+	}
 	if i.behind != nil {
-		// librbd copies p before the call returns (rbd_disable_zero_copy_writes).
 		errno := errnoOf(C.rbdfs_behind_write(i.behind, C.uint64_t(fileOff), C.size_t(len(p)), (*C.char)(unsafe.Pointer(&p[0]))))
 		return i.s.check(errno, "write %d bytes at %d of %s", len(p), fileOff, i.label)
 	}

@@ -37,7 +37,8 @@ type readImage struct {
 // image is an image open for reading and writing.
 type image struct {
 	readImage
-	behind *C.struct_rbdfs_behind // nil when a write waits for the OSDs
+	behind  *C.struct_rbdfs_behind // nil when a write waits for the OSDs
+	watched bool                   // direct is told of changes of the header
 }
 
 // OpenReadOnly opens an image for reading; ENOENT, EPERM. It leaves no watcher.
@@ -72,13 +73,9 @@ func (p *Pool) Open(id string) (rbdio.Image, error) {
 		img := &image{}
 		err := p.open(s, id, noSnap, &img.readImage, false)
 		if err == nil {
-			if err = img.admit(p.cfg.Exclusive); err == nil {
-				err = img.writeBehind(p.cfg.Cache)
-			}
+			err = img.prepare(p.cfg)
 			if err != nil {
 				img.Close()
-			} else {
-				img.newDirect(img.behind)
 			}
 		}
 		opened = img
@@ -88,6 +85,22 @@ func (p *Pool) Open(id string) (rbdio.Image, error) {
 		return nil, err
 	}
 	return opened, nil
+}
+
+// prepare makes an image that was just opened ready to be written to.
+//
+// Calls rbd_update_watch, and those of admit.
+func (i *image) prepare(cfg Config) error {
+	if err := i.admit(cfg.Exclusive); err != nil {
+		return err
+	}
+	if err := i.writeBehind(cfg.Cache); err != nil {
+		return err
+	}
+	i.newDirect(i.behind)
+	errno := errnoOf(C.rbdfs_direct_watch(i.direct))
+	i.watched = errno == 0
+	return i.s.check(errno, "watch the header of %s", i.label)
 }
 
 // open opens an image on a session, as of a snapshot or noSnap, and keeps the
@@ -128,7 +141,7 @@ func (i *readImage) Close() error {
 // Close flushes what was written, and ends the use of the image. Its error says
 // that something written may be lost. A second call does nothing.
 //
-// Calls rbd_flush and rbd_close.
+// Calls rbd_flush, rbd_update_unwatch and rbd_close.
 func (i *image) Close() error {
 	if i.closed.Load() {
 		return nil
@@ -138,6 +151,10 @@ func (i *image) Close() error {
 	if i.behind != nil {
 		C.rbdfs_behind_free(i.behind)
 		i.behind = nil
+	}
+	if i.watched {
+		C.rbdfs_direct_unwatch(i.direct)
+		i.watched = false
 	}
 	if closeErr := i.readImage.Close(); err == nil {
 		err = closeErr

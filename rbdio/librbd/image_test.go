@@ -195,3 +195,28 @@ func TestOpenByCaps(t *testing.T) {
 		t.Errorf("%#v", err)
 	}
 }
+
+// A write is over when it is acknowledged: its memory is used for something else
+// then, also where an option of the image has librbd make no copy.
+func TestWriteBehindKeepsWhatItWasGiven(t *testing.T) {
+	p := newPool(t)
+	for _, disable := range []string{"true", "false"} {
+		id := create(t, p, "copies-"+disable, 32<<20, "")
+		rbdCommand(t, "config", "image", "set", p.cfg.Pool+"/copies-"+disable, "rbd_disable_zero_copy_writes", disable)
+		img := open(t, p, id)
+		buf := make([]byte, 1<<20)
+		for k := range 16 {
+			for i := range buf {
+				buf[i] = byte(k + 1)
+			}
+			must(t, img.WriteAt(buf, uint64(k)<<20))
+		}
+		clear(buf)
+		must(t, img.Flush())
+		for k := range 16 {
+			if _, err := img.ReadAt(buf, uint64(k)<<20); err != nil || bytes.Count(buf, []byte{byte(k + 1)}) != len(buf) {
+				t.Errorf("with %s, write %d reads otherwise, %v", disable, k, err)
+			}
+		}
+	}
+}

@@ -111,7 +111,8 @@ func (c Config) settings() []setting {
 		// A file system's users do say fsync (design, rule 8).
 		{"rbd_cache_writethrough_until_flush", "false"},
 		{"rbd_cache", strconv.FormatBool(c.Cache == WriteThrough)},
-		{"rbd_disable_zero_copy_writes", "true"},
+		// behind.c makes the copy.
+		{"rbd_disable_zero_copy_writes", strconv.FormatBool(c.Cache != WriteBack)},
 		// The other policies keep what was read while the image is open, so that a
 		// reader would not see what another host has written and closed meanwhile.
 		{"rbd_cache_policy", "writearound"},

@@ -2,6 +2,7 @@ package outage
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"syscall"
@@ -112,5 +113,46 @@ func TestTimeout(t *testing.T) {
 	c.Check(t, m.Path("timeout"))
 	if err := os.Remove(m.Path("timeout")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestChangedHeader has writes wait for a header that another client has changed
+// and that a frozen OSD does not give. Whatever needs no OSD goes on.
+func TestChangedHeader(t *testing.T) {
+	env.Mount.Check(t)
+	const files = 4 // more than there are threads that read requests
+	var open [files]*os.File
+	var contents [files]*content.Content
+	for i := range open {
+		open[i], contents[i] = file(t, env.Mount, fmt.Sprint("header", i), os.O_RDWR|unix.O_DIRECT)
+		contents[i].Write(t, open[i], 0, 100) // has the image's lock, and what that takes
+	}
+	for i := range open {
+		env.RBD(t, "image-meta", "set", env.Spec(fmt.Sprint("header", i)), "key", "value")
+	}
+	time.Sleep(500 * time.Millisecond) // until librbd was told
+	resume := pause(t)
+	written := make(chan error, files)
+	for i, f := range open {
+		go func() { written <- contents[i].TryWrite(f, 1000, 5000) }()
+	}
+	waits(t, "write", written)
+	stat := make(chan error, 1)
+	go func() { _, err := os.Stat(env.Mount.Dir); stat <- err }()
+	if err := answered(t, "stat of the mount", 10*time.Second, stat); err != nil {
+		t.Error(err)
+	}
+	resume()
+	for range open {
+		if err := answered(t, "write after the OSD came back", time.Minute, written); err != nil {
+			t.Error(err)
+		}
+	}
+	for i, f := range open {
+		content.Close(t, f)
+		contents[i].Check(t, f.Name())
+		if err := os.Remove(f.Name()); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -37,6 +37,7 @@ const limit = 4 * time.Minute
 
 func TestSanitized(t *testing.T) {
 	for folder, sources := range programs {
+		seen(t, folder)
 		for sanitizer, env := range sanitizers {
 			t.Run(folder+"/"+sanitizer, func(t *testing.T) {
 				t.Parallel()
@@ -58,6 +59,22 @@ func TestSanitized(t *testing.T) {
 				}
 				run(t, program, env)
 			})
+		}
+	}
+}
+
+// seen looks at all C of a folder, so that go test does not take an old result for
+// that of a change.
+func seen(t *testing.T, folder string) {
+	for _, pattern := range []string{"*.[ch]", "testdata/*.[ch]", "../../tests/sanitize/*.h", "../../rbdio/*.h"} {
+		paths, err := filepath.Glob(filepath.Join("..", "..", folder, pattern))
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%s has no %s: %v", folder, pattern, err)
+		}
+		for _, path := range paths {
+			if _, err := os.Stat(path); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }
