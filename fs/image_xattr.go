@@ -19,7 +19,8 @@ const (
 )
 
 // xattrValues are the read-only attributes, by name behind xattrPrefix. One
-// that an image has none of is left out: getxattr answers ENODATA.
+// that an image has none of is left out: getxattr answers ENODATA. The watchers
+// are there and empty, since xattrNames cannot tell without opening the image.
 func xattrValues(id string, d rbdio.Details) map[string]string {
 	values := map[string]string{
 		"id":                id,
@@ -34,11 +35,35 @@ func xattrValues(id string, d rbdio.Details) map[string]string {
 		"watchers":          strings.Join(d.Watchers, ","),
 	}
 	for name, value := range values {
-		if value == "" {
+		if value == "" && name != "watchers" {
 			delete(values, name)
 		}
 	}
 	return values
+}
+
+// xattrNames are the names of all attributes that an image has: those of
+// xattrValues, of flattening and of its metadata.
+func xattrNames(o rbdio.Outline) []string {
+	names := []string{"id", "object_size", "stripe_unit", "stripe_count", "block_name_prefix", "watchers"}
+	for _, maybe := range []struct {
+		name string
+		has  bool
+	}{{"features", o.Features}, {"data_pool", o.DataPool}, {"parent", o.Parent}, {"flags", o.Flags}} {
+		if maybe.has {
+			names = append(names, maybe.name)
+		}
+	}
+	for i := range names {
+		names[i] = xattrPrefix + names[i]
+	}
+	if o.Parent {
+		names = append(names, xattrFlatten)
+	}
+	for _, key := range o.Metadata {
+		names = append(names, xattrMetaPrefix+key)
+	}
+	return names
 }
 
 // noXattr is the answer for an attribute outside user.rbd: ENODATA for a user's
@@ -95,26 +120,17 @@ func (n *imageNode) xattr(name string) (string, error) {
 	return value, nil
 }
 
-// Listxattr answers listxattr(2).
+// Listxattr answers listxattr(2). ls -l of coreutils 9.7 asks so for each file, one
+// after the other, so that the image is not opened for it.
 func (n *imageNode) Listxattr(ctx context.Context, dest []byte) (uint32, syscall.Errno) {
 	var list strings.Builder
 	errno := n.call(ctx, n.name(), func() error {
-		details, err := n.pool.Describe(n.id)
+		outline, err := n.pool.Outline(n.id)
 		if err != nil {
 			return n.gone(err)
 		}
-		metadata, err := n.pool.Metadata(n.id)
-		if err != nil {
-			return n.gone(err)
-		}
-		for name := range xattrValues(n.id, details) {
-			list.WriteString(xattrPrefix + name + "\x00")
-		}
-		if details.Parent != "" {
-			list.WriteString(xattrFlatten + "\x00")
-		}
-		for key := range metadata {
-			list.WriteString(xattrMetaPrefix + key + "\x00")
+		for _, name := range xattrNames(outline) {
+			list.WriteString(name + "\x00")
 		}
 		return nil
 	})

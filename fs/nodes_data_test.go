@@ -136,8 +136,13 @@ func TestExtendedAttributes(t *testing.T) {
 	h := header(f.NodeId)
 	n, status := tr.raw.ListXAttr(nil, &h, buf)
 	tr.want("list", status, 0)
-	if names := strings.Split(string(buf[:n]), "\x00"); !slices.Contains(names, "user.rbd.meta.owner") || !slices.Contains(names, "user.rbd.id") {
+	names := strings.Split(strings.TrimSuffix(string(buf[:n]), "\x00"), "\x00")
+	if !slices.Contains(names, "user.rbd.meta.owner") || !slices.Contains(names, "user.rbd.id") {
 		t.Errorf("listed are %q", names)
+	}
+	for _, name := range names {
+		_, status := tr.getxattr(f.NodeId, name, 100)
+		tr.want("get "+name, status, 0)
 	}
 	tr.want("remove", tr.raw.RemoveXAttr(nil, &h, "user.rbd.meta.owner"), 0)
 	tr.want("remove again", tr.raw.RemoveXAttr(nil, &h, "user.rbd.meta.owner"), syscall.ENODATA)

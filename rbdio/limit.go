@@ -73,6 +73,11 @@ func (l *limitedPool) Describe(id string) (Details, error) {
 	return l.Pool.Describe(id)
 }
 
+func (l *limitedPool) Outline(id string) (Outline, error) {
+	defer l.metadata.take()()
+	return l.Pool.Outline(id)
+}
+
 func (l *limitedPool) Metadata(id string) (map[string]string, error) {
 	defer l.metadata.take()()
 	return l.Pool.Metadata(id)

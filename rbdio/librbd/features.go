@@ -14,6 +14,7 @@ const (
 	featureObjectMap     = rbd.FeatureObjectMap
 	featureFastDiff      = rbd.FeatureFastDiff
 	featureJournaling    = rbd.FeatureJournaling
+	featureDataPool      = rbd.FeatureDataPool
 	featureNonPrimary    = 1 << 10
 
 	flagObjectMapInvalid = 1 << 0

@@ -3,6 +3,7 @@ package memrbd
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"syscall"
 	"time"
 
@@ -145,6 +146,24 @@ func (p *Pool) Describe(id string) (rbdio.Details, error) {
 		details.Watchers = append(details.Watchers, fmt.Sprintf("192.0.2.2:0/%d", i+1))
 	}
 	return details, nil
+}
+
+// Outline tells which details and metadata an image has.
+func (p *Pool) Outline(id string) (rbdio.Outline, error) {
+	if err := p.begin("Outline"); err != nil {
+		return rbdio.Outline{}, err
+	}
+	defer p.mu.Unlock()
+	img, err := p.imageLocked("outline", id)
+	if err != nil {
+		return rbdio.Outline{}, err
+	}
+	return rbdio.Outline{
+		Features: true,
+		Parent:   img.parent != nil,
+		Flags:    img.invalidMap,
+		Metadata: slices.Collect(maps.Keys(img.metadata)),
+	}, nil
 }
 
 // Metadata returns the image's metadata.
