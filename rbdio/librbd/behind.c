@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Writes under way are found by the blocks that they touch, hashed into buckets. */
 #define BLOCK (1ul << 20)
@@ -28,7 +27,6 @@ struct pending {
 	bool waits;
 	int error;           /* instead of its turn, 0 or negative */
 	struct rbdfs_io *io; /* to be told; NULL when the one that writes waits itself */
-	char *data;          /* of its own, from its turn on */
 	struct pending *ready;
 	size_t blocks;
 	struct link links[];
@@ -114,15 +112,8 @@ static struct pending *pending_new(struct rbdfs_behind *b, uint64_t begin, uint6
 	p->begin = begin;
 	p->end = end;
 	p->io = io;
-	p->data = NULL;
 	p->blocks = blocks;
 	return p;
-}
-
-static void pending_free(struct pending *p)
-{
-	free(p->data);
-	free(p);
 }
 
 /* Tells whether a write can begin now. */
@@ -246,7 +237,7 @@ static void finish(struct pending *p, int error)
 	ready = take_ready(b);
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
-	pending_free(p);
+	free(p);
 	start_all(ready); /* b is used no more, but for those of them that are in its list */
 }
 
@@ -258,40 +249,25 @@ static void written(rbd_completion_t completion, void *arg)
 	finish(arg, r);
 }
 
-/* Has librbd write a copy of buf: whether it makes one itself is for an option that
- * anyone can set for an image. Returns 0 or a negative errno. */
-static int write_copy(struct pending *p, const char *buf)
-{
-	size_t len = p->end - p->begin;
-	rbd_completion_t completion;
-	int r;
-
-	p->data = malloc(len);
-	if (p->data == NULL)
-		return -ENOMEM;
-	memcpy(p->data, buf, len);
-	r = rbd_aio_create_completion(p, written, &completion);
-	if (r < 0)
-		return r;
-	r = rbd_aio_write(p->behind->image, p->begin, len, p->data, completion);
-	if (r < 0)
-		rbd_aio_release(completion);
-	return r < 0 ? r : 0;
-}
-
-/* Begins a write that has its turn. Returns 0, or a negative errno and p is gone. */
+/* Has librbd write what has its turn. Returns 0, or a negative errno and p is gone. */
 static int start(struct pending *p, const char *buf)
 {
+	rbd_completion_t completion;
 	int r = p->error;
 
 	if (r < 0) {
-		pending_free(p);
+		free(p);
 		return r;
 	}
-	r = write_copy(p, buf);
+	r = rbd_aio_create_completion(p, written, &completion);
+	if (r == 0) {
+		r = rbd_aio_write(p->behind->image, p->begin, p->end - p->begin, buf, completion);
+		if (r < 0)
+			rbd_aio_release(completion);
+	}
 	if (r < 0)
 		finish(p, 0);
-	return r;
+	return r < 0 ? r : 0;
 }
 
 static void start_all(struct pending *ready)

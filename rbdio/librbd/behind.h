@@ -25,10 +25,10 @@ struct rbdfs_behind *rbdfs_behind_new(rbd_image_t image, size_t limit, struct rb
 /* Waits for all writes, and ends b. */
 void rbdfs_behind_free(struct rbdfs_behind *b);
 
-/* Begins a write of a copy of buf, once there is room, no write to the same bytes is
- * under way, and those have begun that waited before. Returns 0 or a negative errno:
- * -EINVAL when the range is not inside the image, or the error of an earlier write
- * until the next flush. */
+/* Begins a write of buf, which librbd copies (rbd_disable_zero_copy_writes), once there
+ * is room, no write to the same bytes is under way, and those have begun that waited
+ * before. Returns 0 or a negative errno: -EINVAL when the range is not inside the image,
+ * or the error of an earlier write until the next flush. */
 int rbdfs_behind_write(struct rbdfs_behind *b, uint64_t off, size_t len, const char *buf);
 
 /* Is rbdfs_behind_write that does not wait: io->done is called when the write has

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int facts_of(rbd_image_t image, struct rbdfs_facts *facts)
 {
@@ -37,6 +38,41 @@ int rbdfs_open(rados_ioctx_t io, const char *id, uint64_t snap, bool read_only,
 	if (r < 0)
 		rbd_close(*image);
 	return r;
+}
+
+/* Lists an image's options into *options, *n of them. Returns 0 or a negative errno. */
+static int list_options(rbd_image_t image, rbd_config_option_t **options, int *n)
+{
+	int r;
+
+	for (*n = 256;;) {
+		*options = calloc((size_t)*n, sizeof(**options));
+		if (*options == NULL)
+			return -ENOMEM;
+		r = rbd_config_image_list(image, *options, n); /* n for -ERANGE, too */
+		if (r == 0)
+			return 0;
+		free(*options);
+		if (r != -ERANGE)
+			return r;
+	}
+}
+
+int rbdfs_copies(rbd_image_t image, bool *copies)
+{
+	rbd_config_option_t *options;
+	int n;
+	int r = list_options(image, &options, &n);
+
+	if (r < 0)
+		return r;
+	*copies = true;
+	for (int i = 0; i < n; i++)
+		if (strcmp(options[i].name, "rbd_disable_zero_copy_writes") == 0)
+			*copies = strcmp(options[i].value, "true") == 0;
+	rbd_config_image_list_cleanup(options, n);
+	free(options);
+	return 0;
 }
 
 static int no_progress(uint64_t done, uint64_t total, void *arg)

@@ -81,8 +81,10 @@ func (i *image) WriteAt(p []byte, fileOff uint64) error {
 	if err := i.usable("write"); err != nil {
 		return err
 	}
-	if errno := errnoOf(C.rbdfs_direct_refresh(i.direct)); errno != 0 {
-		return i.s.check(errno, "ask for the size of %s", i.label)
+	if i.watched {
+		if errno := errnoOf(C.rbdfs_direct_refresh(i.direct)); errno != 0 {
+			return i.s.check(errno, "ask for the size of %s", i.label)
+		}
 	}
 	if i.behind != nil {
 		errno := errnoOf(C.rbdfs_behind_write(i.behind, C.uint64_t(fileOff), C.size_t(len(p)), (*C.char)(unsafe.Pointer(&p[0]))))

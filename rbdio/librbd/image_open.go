@@ -89,10 +89,19 @@ func (p *Pool) Open(id string) (rbdio.Image, error) {
 
 // prepare makes an image that was just opened ready to be written to.
 //
-// Calls rbd_update_watch, and those of admit.
+// Calls rbd_config_image_list, rbd_update_watch, and those of admit.
 func (i *image) prepare(cfg Config) error {
 	if err := i.admit(cfg.Exclusive); err != nil {
 		return err
+	}
+	copies, err := i.copies()
+	if err != nil {
+		return err
+	}
+	if !copies {
+		i.s.pool.log.Warn("writes are slow: the image or its pool has the option "+copyOption+"=false, "+
+			"with which librbd is not safe; \"rbd config image rm\" or \"rbd config pool rm\" removes it", "image", i.label)
+		return nil
 	}
 	if err := i.writeBehind(cfg.Cache); err != nil {
 		return err
@@ -101,6 +110,16 @@ func (i *image) prepare(cfg Config) error {
 	errno := errnoOf(C.rbdfs_direct_watch(i.direct))
 	i.watched = errno == 0
 	return i.s.check(errno, "watch the header of %s", i.label)
+}
+
+// copies tells whether librbd copies what it is given to write by rbd_aio_write: the
+// image or the pool may have options of its own. rbd_write always does.
+//
+// Calls rbd_config_image_list.
+func (i *image) copies() (bool, error) {
+	var copies C.bool
+	errno := errnoOf(C.rbdfs_copies(i.handle, &copies))
+	return bool(copies), i.s.check(errno, "list the options of %s", i.label)
 }
 
 // open opens an image on a session, as of a snapshot or noSnap, and keeps the

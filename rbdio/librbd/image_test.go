@@ -197,13 +197,17 @@ func TestOpenByCaps(t *testing.T) {
 }
 
 // A write is over when it is acknowledged: its memory is used for something else
-// then, also where an option of the image has librbd make no copy.
+// then. An image whose options have librbd make no copy is not written behind, nor
+// without Go.
 func TestWriteBehindKeepsWhatItWasGiven(t *testing.T) {
-	p := newPool(t)
+	p := newPool(t, func(c *Config) { c.Options = []string{copyOption + "=false"} })
 	for _, disable := range []string{"true", "false"} {
 		id := create(t, p, "copies-"+disable, 32<<20, "")
-		rbdCommand(t, "config", "image", "set", p.cfg.Pool+"/copies-"+disable, "rbd_disable_zero_copy_writes", disable)
+		rbdCommand(t, "config", "image", "set", p.cfg.Pool+"/copies-"+disable, copyOption, disable)
 		img := open(t, p, id)
+		if direct, want := img.Direct().Calls != nil, disable == "true"; direct != want || (img.behind != nil) != want {
+			t.Errorf("with %s, an open image goes to C: %v, and behind: %v", disable, direct, img.behind != nil)
+		}
 		buf := make([]byte, 1<<20)
 		for k := range 16 {
 			for i := range buf {

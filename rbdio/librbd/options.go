@@ -105,14 +105,19 @@ func readConf(conn *rados.Conn, path, cluster string) *StartError {
 	return e
 }
 
-// settings are the options that Config asks for, Config.Options last.
+// copyOption has librbd copy what it is given to write. Otherwise it uses the memory
+// until the write is over, and writing behind is over before that; and a write that
+// fails is never over (seen on 16.2.15, when blocklisted). It saves 13% of the CPU
+// of 1 MiB writes.
+const copyOption = "rbd_disable_zero_copy_writes"
+
+// settings are the options that Config asks for, Config.Options last, but for what
+// they may not change.
 func (c Config) settings() []setting {
 	list := []setting{
 		// A file system's users do say fsync (design, rule 8).
 		{"rbd_cache_writethrough_until_flush", "false"},
 		{"rbd_cache", strconv.FormatBool(c.Cache == WriteThrough)},
-		// behind.c makes the copy.
-		{"rbd_disable_zero_copy_writes", strconv.FormatBool(c.Cache != WriteBack)},
 		// The other policies keep what was read while the image is open, so that a
 		// reader would not see what another host has written and closed meanwhile.
 		{"rbd_cache_policy", "writearound"},
@@ -135,7 +140,7 @@ func (c Config) settings() []setting {
 		key, value, _ := strings.Cut(o, "=")
 		list = append(list, setting{key, value})
 	}
-	return list
+	return append(list, setting{copyOption, "true"})
 }
 
 // set sets one option.

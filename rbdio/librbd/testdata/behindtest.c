@@ -496,31 +496,6 @@ static void test_read_of_writing(uint64_t seed)
 	rig_free(&r);
 }
 
-/* A write that was acknowledged is as it was then, whatever its memory is used for. */
-static void test_own_copy(uint64_t seed)
-{
-	char buf[] = "0123456789";
-	struct call c, d;
-	struct rig r;
-
-	rig_new(&r, seed, PLENTY, PLENTY);
-	fake_hold(true);
-	c = call_of(0, 10);
-	c.io.buf = buf;
-	CHECK(rbdfs_behind_submit(r.b, &c.io) == 0 && ends(&c) == 1);
-	memcpy(buf, "abcdefghij", 10);
-	d = call_of(5, 10);
-	d.io.buf = buf;
-	CHECK(rbdfs_behind_submit(r.b, &d.io) == 0 && ends(&d) == 0);
-	fake_let_go();
-	CHECK(ends(&d) == 1);
-	memset(buf, 0, sizeof(buf));
-	fake_hold(false);
-	CHECK(rbdfs_behind_flush(r.b) == 0);
-	CHECK(memcmp(fake->data, "01234abcdefghij", 15) == 0);
-	rig_free(&r);
-}
-
 /* While the size is to be asked for, a write is for those who can wait. */
 static void test_header_changed(uint64_t seed)
 {
@@ -716,7 +691,6 @@ int main(int argc, char **argv)
 	test_refusals(seed);
 	test_fenced(seed);
 	test_read_of_writing(seed);
-	test_own_copy(seed);
 	test_header_changed(seed);
 	test_write_through(seed);
 	test_storm(seed, false);

@@ -20,7 +20,7 @@ struct completion {
 	bool write;
 	uint64_t off;
 	size_t len;
-	const char *buf; /* of a write, and the caller's */
+	char *buf; /* of a write, a copy, as librbd makes one */
 };
 
 struct fake {
@@ -102,6 +102,7 @@ ssize_t rbd_aio_get_return_value(rbd_completion_t c) { return ((struct completio
 
 void rbd_aio_release(rbd_completion_t c)
 {
+	free(((struct completion *)c)->buf);
 	free(c);
 }
 
@@ -143,7 +144,9 @@ int rbd_aio_write(rbd_image_t image, uint64_t off, size_t len, const char *buf, 
 	c->write = true;
 	c->off = off;
 	c->len = len;
-	c->buf = buf;
+	c->buf = malloc(len + 1);
+	CHECK(c->buf != NULL);
+	memcpy(c->buf, buf, len);
 	return fake_begin(image, c);
 }
 
