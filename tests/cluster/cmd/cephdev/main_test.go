@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -79,6 +80,32 @@ func TestRun(t *testing.T) {
 	dir, _, _ := strings.Cut(strings.TrimPrefix(stdout, "dir="), "\n")
 	if _, err := os.Stat(dir); dir == "" || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("folder %q afterwards: %v", dir, err)
+	}
+}
+
+// TestRunInterrupted: what the command has started is interrupted with it.
+func TestRunInterrupted(t *testing.T) {
+	needsCeph(t)
+	told := filepath.Join(t.TempDir(), "told")
+	script := fmt.Sprintf(`sh -c 'trap "touch %s; exit" INT; echo ready; while :; do sleep 0.1; done'; true`, told)
+	cmd := exec.Command(os.Args[0], "run", "--", "sh", "-c", script)
+	cmd.Env, cmd.Stderr = append(os.Environ(), asCommand+"=1"), t.Output()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err := errors.Join(err, cmd.Process.Signal(syscall.SIGINT)); err != nil || line != "ready\n" {
+		t.Errorf("it says %q, %v", line, err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("cephdev has succeeded")
+	}
+	if _, err := os.Stat(told); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"rbdfs/tests/cluster"
 )
 
@@ -27,12 +29,17 @@ func runCommand(ctx context.Context, c command, stdout io.Writer) error {
 	return errors.Join(err, up.Close())
 }
 
-// runOn runs the command; the end of ctx interrupts it, so that it can clean up
-// after itself.
+// runOn runs the command; the end of ctx interrupts it and what it has started, so
+// that they can clean up after themselves. A terminal does that by itself, to all
+// that it knows as one job.
 func runOn(ctx context.Context, args, environ []string, stdout io.Writer) error {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = environ, os.Stdin, stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	if _, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS); err != nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	}
 	cmd.WaitDelay = 30 * time.Second
 	err := cmd.Run()
 	var exit *exec.ExitError
