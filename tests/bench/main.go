@@ -130,7 +130,7 @@ func (f *flags) measure(ctx context.Context, r *report) (err error) {
 }
 
 // command is what the user typed, but for the name of the program that "go run"
-// built.
+// built and the place of the results.
 func command() string {
 	var vars []string
 	for _, v := range os.Environ() {
@@ -139,7 +139,10 @@ func command() string {
 		}
 	}
 	words := append(vars, "tests/go", "run", "./tests/bench")
-	for _, arg := range os.Args[1:] {
+	for i, arg := range os.Args[1:] {
+		if name := strings.TrimLeft(arg, "-"); name == "out" || strings.HasPrefix(name, "out=") || strings.TrimLeft(os.Args[i], "-") == "out" {
+			continue
+		}
 		words = append(words, quote(arg))
 	}
 	return strings.Join(words, " ")
