@@ -97,8 +97,8 @@ func wantUsed(t *testing.T, path string, want int64) {
 func notOpen(t *testing.T, path string) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		_, err := syscall.Getxattr(path, "user.rbd.watchers", make([]byte, 4096))
-		if err == syscall.ENODATA { // it has none
+		n, err := syscall.Getxattr(path, "user.rbd.watchers", make([]byte, 4096))
+		if err == nil && n == 0 {
 			return
 		}
 		if err != nil || time.Now().After(end) {

@@ -161,10 +161,9 @@ func TestNewFilesKeepTheirBytes(t *testing.T) {
 	done := make(chan error)
 	for p := range processes {
 		go func() {
-			argv := append(script(`cd "$1"; for f in new-"$3"-*; do { dd if="$f" of="$2/$f" bs=37k status=none || exit 1; } & done
-				for f in new-"$3"-*; do wait -n || exit 1; done`), dir, env.Mount.Dir, fmt.Sprint(p))
-			argv[0] = "bash"
-			_, stderr, err := execute(t.Context(), argv...)
+			_, stderr, err := execute(t.Context(), append(script(`cd "$1"
+				for f in new-"$3"-*; do dd if="$f" of="$2/$f" bs=37k status=none & pids="$pids $!"; done
+				for p in $pids; do wait $p || exit 1; done`), dir, env.Mount.Dir, fmt.Sprint(p))...)
 			if err != nil {
 				err = fmt.Errorf("%w: %s", err, stderr)
 			}
