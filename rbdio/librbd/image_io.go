@@ -7,6 +7,7 @@ package librbd
 import "C"
 
 import (
+	"math"
 	"syscall"
 	"unsafe"
 
@@ -150,6 +151,8 @@ func (i *image) resize(size uint64, shrink bool) error {
 	if err := i.usable("resize"); err != nil {
 		return err
 	}
+	// librbd holds a write to the size when it is given it, and may do it after this.
+	i.await(size, math.MaxUint64-size)
 	errno := patiently(func() syscall.Errno {
 		return errnoOf(C.rbdfs_resize(i.handle, C.uint64_t(size), C.bool(shrink)))
 	})

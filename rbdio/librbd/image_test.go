@@ -224,3 +224,22 @@ func TestWriteBehindKeepsWhatItWasGiven(t *testing.T) {
 		}
 	}
 }
+
+// What a shrink cut off stays cut off, also what librbd had not begun to write by
+// then: it holds a request to the size only once, when it is given it.
+func TestShrinkAfterWritesBehind(t *testing.T) {
+	p := newPool(t)
+	id := create(t, p, "img", 4<<20, "")
+	rbdCommand(t, "config", "image", "set", p.cfg.Pool+"/img", "rbd_qos_write_iops_limit", "2")
+	img := open(t, p, id)
+	want := make([]byte, 4<<20)
+	for k := range 6 {
+		must(t, img.WriteAt(bytes.Repeat([]byte{1}, 4096), uint64(k)<<19))
+		copy(want[k<<19:], bytes.Repeat([]byte{1}, 4096))
+	}
+	must(t, img.Resize(1<<20+100))
+	must(t, img.Resize(4<<20))
+	must(t, img.Flush())
+	clear(want[1<<20+100:])
+	compare(t, img, want)
+}
