@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,7 +129,7 @@ func checkMoved(t *testing.T, m *harness.Mount, from, to, trash string, done boo
 	}
 	fromText, toText := read(from), read(to)
 	newThere := toText == "new" && fromText == "" || fromText == "new" && !done
-	oldThere := toText == "new" || toText == "old text" || strings.Contains(trash, " "+to+"\n")
+	oldThere := toText == "new" || toText == "old text" || slices.Contains(strings.Fields(trash), to)
 	if !newThere || !oldThere {
 		t.Errorf("after mv %s %s (done: %v): %q and %q, and the trash has %s", from, to, done, fromText, toText, trash)
 	}
