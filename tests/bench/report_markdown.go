@@ -101,12 +101,18 @@ func (r *report) others() table {
 	return t
 }
 
-const (
-	beginMark = "<!-- bench:begin -->"
-	endMark   = "<!-- bench:end -->"
-	// readmeChart is where the README's chart is, from its folder.
-	readmeChart = "tests/bench/chart.svg"
-)
+// readmeChart is where the README's chart is, from its folder.
+const readmeChart = "tests/bench/chart.svg"
+
+// marks stand around the place of the figures in a README; those of -scale have
+// one of their own.
+func (r *report) marks() (begin, end string) {
+	name := "bench"
+	if len(r.Workloads) == 0 {
+		name = "scale"
+	}
+	return "<!-- " + name + ":begin -->", "<!-- " + name + ":end -->"
+}
 
 // readmeText is what stands between the marks.
 func (r *report) readmeText() string {
@@ -134,15 +140,16 @@ func (r *report) intoReadme(path string) error {
 	if err != nil {
 		return err
 	}
-	before, rest, ok1 := strings.Cut(string(text), beginMark)
-	_, after, ok2 := strings.Cut(rest, endMark)
+	begin, end := r.marks()
+	before, rest, ok1 := strings.Cut(string(text), begin)
+	_, after, ok2 := strings.Cut(rest, end)
 	if !ok1 || !ok2 {
-		return fmt.Errorf("%s has no place for figures: %s and %s", path, beginMark, endMark)
+		return fmt.Errorf("%s has no place for figures: %s and %s", path, begin, end)
 	}
 	if r.hasChart() {
 		if err := r.chart(filepath.Join(filepath.Dir(path), readmeChart)); err != nil {
 			return err
 		}
 	}
-	return os.WriteFile(path, []byte(before+beginMark+"\n"+r.readmeText()+endMark+after), 0o644)
+	return os.WriteFile(path, []byte(before+begin+"\n"+r.readmeText()+end+after), 0o644)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,20 +67,23 @@ func TestIntoReadme(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(readmeChart)), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(readme, []byte("before\n"+beginMark+"old"+endMark+"\nafter\n"), 0o600); err != nil {
+	const before, between, after = "before\n<!-- bench:begin -->", "<!-- bench:end -->\nbetween\n<!-- scale:begin -->", "<!-- scale:end -->\nafter\n"
+	if err := os.WriteFile(readme, []byte(before+"old"+between+"old"+after), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	bench, scale := sampleReport(), sampleReport()
+	bench.Scale, scale.Workloads = nil, nil
+	want := before + "\n" + bench.readmeText() + between + "\n" + scale.readmeText() + after
 	for range 2 { // the second time changes nothing
-		if err := sampleReport().intoReadme(readme); err != nil {
+		if err := errors.Join(bench.intoReadme(readme), scale.intoReadme(readme)); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(readme)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := "before\n" + beginMark + "\n" + sampleReport().readmeText() + endMark + "\nafter\n"
-		if len(text) != len(want) || !strings.HasPrefix(string(text), "before\n"+beginMark) || !strings.HasSuffix(string(text), endMark+"\nafter\n") {
-			t.Fatalf("got:\n%s", text)
+		if string(text) != want {
+			t.Fatalf("got:\n%s\nwant:\n%s", text, want)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(dir, readmeChart)); err != nil {
