@@ -25,7 +25,7 @@ type victim struct {
 }
 
 // TestFsyncSurvivesKill kills a daemon at a random moment under many writers that
-// grow, overwrite, punch and shrink files. Every byte that was fsynced must be
+// grow, overwrite and punch files. Every byte that was fsynced must be
 // there after remounting.
 func TestFsyncSurvivesKill(t *testing.T) {
 	for round := range 3 {
@@ -43,6 +43,7 @@ func TestFsyncSurvivesKill(t *testing.T) {
 			m = env.Start(t, harness.Options{})
 			for _, v := range victims {
 				v.check(t, m)
+				must(t, os.Remove(m.Path(v.name)))
 			}
 		})
 	}

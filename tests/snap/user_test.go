@@ -2,6 +2,7 @@ package snap
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -37,10 +38,11 @@ func TestReadOnlyUser(t *testing.T) {
 // that one does with snapshots.
 func TestLimitedUsers(t *testing.T) {
 	env.Cluster.Pool(t)
-	rbd(t, "namespace", "create", spec("ns"))
+	ns := fmt.Sprint("ns", rand.Uint32())
+	rbd(t, "namespace", "create", spec(ns))
 	for _, o := range []struct{ pool, scope string }{
 		{env.Pool, "pool=" + env.Pool},
-		{env.Pool + "/ns", "pool=" + env.Pool + " namespace=ns"},
+		{spec(ns), "pool=" + env.Pool + " namespace=" + ns},
 	} {
 		user, err := env.Cluster.CreateUser(t.Context(), cluster.ReadWriteCaps(o.scope)...)
 		must(t, err)
