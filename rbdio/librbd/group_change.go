@@ -1,8 +1,10 @@
 package librbd
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/ceph/go-ceph/rbd"
 
@@ -99,7 +101,7 @@ func (s *session) keepMemberAttrs(groupID, name string, attrs map[string]rbdio.A
 // RemoveGroupSnapshot removes a group snapshot, also an incomplete one; ENOENT,
 // EPERM.
 //
-// Calls rbd_group_snap_remove.
+// Calls rbd_group_snap_remove, and what dropPart calls.
 func (p *Pool) RemoveGroupSnapshot(groupID, name string) error {
 	what := fmt.Sprintf("remove snapshot %q of group %s", name, groupID)
 	return p.change(what, func(s *session) error {
@@ -115,12 +117,53 @@ func (p *Pool) RemoveGroupSnapshot(groupID, name string) error {
 			return s.check(errnoFrom(err), "%s", what)
 		}
 		for _, m := range g.Members {
-			if other, err := s.in(m.PoolID); err == nil {
-				other.dropSnapAttr(m.ImageID, m.SnapID)
+			other, err := s.in(m.PoolID)
+			if err != nil {
+				continue
 			}
+			if err := other.dropPart(m); err != nil {
+				s.pool.log.Warn("a part of a removed group snapshot is left, and its image cannot be removed; rbd snap rm --snap-id removes it",
+					"image", m.ImageID, "snap-id", m.SnapID, "error", err)
+			}
+			other.dropSnapAttr(m.ImageID, m.SnapID)
 		}
 		return nil
 	})
+}
+
+// dropPart removes an image's part of a group snapshot that is removed, if librbd
+// has left it: the client that has the image's exclusive lock is asked to remove
+// it, and when that has not read the header since the snapshot was taken it
+// answers ENOENT, which librbd takes for done (ceph: src/librbd/api/Group.cc:
+// group_snap_remove_by_record).
+//
+// Calls rados_read_op_exec with snapshot_get, rbd_open_by_id and
+// rbd_snap_remove_by_id.
+func (s *session) dropPart(m rbdio.Member) error {
+	what := fmt.Sprintf("remove snapshot %d of image %s", m.SnapID, m.ImageID)
+	errno := syscall.Errno(0)
+	for range unclear {
+		_, err := s.liveSnapshot(m.ImageID, m.SnapID, snapNamespaceGroup, what)
+		if errors.Is(err, syscall.ENOENT) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		img, err := rbd.OpenImageById(s.io, m.ImageID, "")
+		if err != nil {
+			return s.check(errnoFrom(err), "%s", what)
+		}
+		errno = errnoFrom(img.RemoveSnapByID(m.SnapID))
+		if err := img.Close(); err != nil {
+			return s.check(errnoFrom(err), "%s: close it", what)
+		}
+		if errno == 0 {
+			return nil
+		}
+		time.Sleep(busyPause)
+	}
+	return s.check(errno, "%s", what)
 }
 
 // RenameGroupSnapshot changes a group snapshot's name; ENOENT, EEXIST, EINVAL.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ceph/go-ceph/rados"
+
 	"rbdfs/rbdio"
 	"rbdfs/tests/cluster"
 )
@@ -194,6 +196,29 @@ func TestIncompleteGroupSnapshot(t *testing.T) {
 	}
 	rbdCommand(t, "group", "snap", "rm", p.cfg.Pool+"/g@s")
 	takeGroupSnap(t, p, group, "s")
+}
+
+// A part that librbd has left of a removed group snapshot goes, also while the
+// image is open.
+func TestPartOfARemovedGroupSnapshot(t *testing.T) {
+	p := newPool(t)
+	id := create(t, p, "a", 1<<20, "")
+	group := newGroup(t, p, "g", p.cfg.Pool+"/a")
+	img := open(t, p, id)
+	must(t, img.WriteAt([]byte("x"), 0))
+	stays, lost := takeGroupSnap(t, p, group, "stays"), takeGroupSnap(t, p, group, "lost")
+	must(t, img.WriteAt([]byte("y"), 0)) // it has the exclusive lock again
+	removed := rados.CreateWriteOp()
+	defer removed.Release()
+	removed.RmOmapKeys([]string{"snapshot_" + lost.ID})
+	must(t, removed.Operate(p.current.io, groupObject(group), rados.OperationNoFlag))
+	for range 2 { // the second time there is none
+		must(t, p.current.dropPart(lost.Members[0]))
+		ids, err := p.current.snapIDs(id, "list")
+		if err != nil || len(ids) != 1 || ids[0] != stays.Members[0].SnapID {
+			t.Errorf("%d, %v, want what stays, %+v", ids, err, stays)
+		}
+	}
 }
 
 // A group in a namespace has members of the namespace of the same name in other

@@ -1,11 +1,15 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 )
 
 // ErrNotOwner is the answer of daemon control on a cluster that another
@@ -54,13 +58,35 @@ func (c *Cluster) StartDaemon(ctx context.Context, name string) error {
 	return c.waitUp(ctx, name)
 }
 
-// PauseDaemon freezes a daemon (SIGSTOP): its connections stay, nothing answers.
+// PauseDaemon freezes a daemon (SIGSTOP), and returns when the last of its threads
+// stands still: its connections stay, nothing answers.
 func (c *Cluster) PauseDaemon(name string) error {
 	d, err := c.daemon(name)
 	if err != nil {
 		return err
 	}
-	return d.signal(syscall.SIGSTOP)
+	if err := d.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for end := time.Now().Add(10 * time.Second); !stopped(c.PID(name)); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			return fmt.Errorf("%s does not stop", name)
+		}
+	}
+	return nil
+}
+
+// stopped tells whether each thread of a process is stopped (proc_pid_stat(5)).
+func stopped(pid int) bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, path := range threads {
+		stat, err := os.ReadFile(path)
+		name := bytes.LastIndexByte(stat, ')') // may hold anything
+		if err == nil && !bytes.HasPrefix(stat[name+1:], []byte(" T")) {
+			return false
+		}
+	}
+	return len(threads) > 0
 }
 
 // ResumeDaemon lets a paused daemon go on (SIGCONT).

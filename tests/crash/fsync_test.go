@@ -2,6 +2,7 @@ package crash
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"testing"
@@ -30,7 +31,7 @@ type victim struct {
 func TestFsyncSurvivesKill(t *testing.T) {
 	for round := range 3 {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
-			victims, images := newVictims(t, round)
+			victims, images := newVictims(t)
 			m := env.Start(t, harness.Options{})
 			var wg sync.WaitGroup
 			for _, v := range victims {
@@ -43,17 +44,17 @@ func TestFsyncSurvivesKill(t *testing.T) {
 			m = env.Start(t, harness.Options{})
 			for _, v := range victims {
 				v.check(t, m)
-				must(t, os.Remove(m.Path(v.name)))
 			}
 		})
 	}
 }
 
-// newVictims makes empty images.
-func newVictims(t *testing.T, round int) (victims []*victim, images []string) {
+// newVictims makes empty images, with names of their own.
+func newVictims(t *testing.T) (victims []*victim, images []string) {
 	t.Helper()
+	prefix := rand.Uint32()
 	for i := range 12 {
-		v := &victim{name: fmt.Sprintf("v%d.%d", round, i), Content: content.New(t, 0)}
+		v := &victim{name: fmt.Sprintf("v%d.%d", prefix, i), Content: content.New(t, 0)}
 		rbd(t, "create", "--size", "0", spec(v.name))
 		victims, images = append(victims, v), append(images, v.name)
 	}

@@ -60,6 +60,10 @@ func group(t *testing.T, name string, images ...string) (dir string) {
 	dir = env.Mount.Path(".group/" + name)
 	rbd(t, "group", "create", spec)
 	t.Cleanup(func() {
+		// rbd group rm would leave parts of them in images that are open.
+		for _, snap := range harness.Names(t, dir) {
+			must(t, os.Remove(filepath.Join(dir, snap)))
+		}
 		rbd(t, "group", "rm", spec)
 		soon(t, "the group goes", func() error {
 			if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
