@@ -47,8 +47,13 @@ func TestQuota(t *testing.T) {
 	c.Bytes = c.Bytes[:synced]
 	got, err := os.ReadFile(m.Path("full"))
 	must(t, err)
-	if len(got) < synced || string(got[:synced]) != string(c.Bytes) {
-		t.Errorf("%d bytes were fsynced; the file has %d, or others", synced, len(got))
+	if len(got) < synced {
+		t.Fatalf("%d bytes were fsynced; the file has %d", synced, len(got))
+	}
+	for i, want := range c.Bytes {
+		if got[i] != want {
+			t.Fatalf("%d bytes were fsynced; the file has %d, and at %d %d instead of %d", synced, len(got), i, got[i], want)
+		}
 	}
 	must(t, bounded(t, func() error { return os.Remove(m.Path("full")) }))
 	eventually(t, "writing after the removal", func() error { return bounded(t, func() error { return write(m.Path("new")) }) })
