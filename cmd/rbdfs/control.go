@@ -25,12 +25,12 @@ const (
 
 // control is the daemon's end of the control socket: an abstract one, which
 // leaves no file behind however the daemon ends, named after the mount's
-// device and the process. Those who connect wait for the daemon's end. A nil
-// control does nothing.
+// device and the process. Those who connect wait for the daemon's end, or hang
+// up when the mount stays. A nil control does nothing.
 type control struct {
 	listener net.Listener
 	mu       sync.Mutex // guards waiting
-	waiting  []net.Conn
+	waiting  map[net.Conn]struct{}
 }
 
 // controlPrefix begins the name of a mount's sockets; the process id follows.
@@ -47,29 +47,45 @@ func listenControl(device string, logger *slog.Logger) *control {
 		logger.Warn("no control socket: \"rbdfs umount\" will not wait for the last flush", "error", err)
 		return nil
 	}
-	c := &control{listener: listener}
+	c := &control{listener: listener, waiting: map[net.Conn]struct{}{}}
 	go c.accept()
 	return c
 }
 
 // accept greets root and the daemon's own user, and leaves others alone: they
-// could use up the process's descriptors.
+// could use up the process's descriptors. It ends with closing.
 func (c *control) accept() {
 	for {
 		conn, err := c.listener.Accept()
-		if err != nil {
+		switch {
+		case errors.Is(err, net.ErrClosed):
 			return
-		}
-		if !trusted(conn) {
+		case err != nil: // EMFILE, ENOMEM: that passes
+			time.Sleep(acceptPause)
+		case !trusted(conn):
 			_ = conn.Close()
-			continue
+		default:
+			c.greet(conn)
 		}
-		c.mu.Lock()
-		c.waiting = append(c.waiting, conn)
-		c.mu.Unlock()
-		// A few bytes fit the socket's buffer, so this does not wait.
-		_, _ = fmt.Fprintln(conn, helloWord)
 	}
+}
+
+// greet adds a connection to those that are told of the end, and drops it when
+// its peer hangs up.
+func (c *control) greet(conn net.Conn) {
+	c.mu.Lock()
+	c.waiting[conn] = struct{}{}
+	c.mu.Unlock()
+	// A few bytes fit the socket's buffer, so this does not wait.
+	_, _ = fmt.Fprintln(conn, helloWord)
+	go func() {
+		// The peer never writes, so this returns when it is gone, or after finish.
+		_, _ = io.Copy(io.Discard, conn)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.waiting, conn)
+		_ = conn.Close()
+	}()
 }
 
 // trusted tells whether the peer is root or this user.
@@ -105,7 +121,7 @@ func (c *control) finish(err error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, conn := range c.waiting {
+	for conn := range c.waiting {
 		_, _ = fmt.Fprintln(conn, word)
 		_ = conn.Close()
 	}

@@ -46,6 +46,8 @@ const (
 	mapsTime = 200 * time.Millisecond
 	// helloTime is how long a daemon may take to answer "rbdfs umount".
 	helloTime = time.Second
+	// acceptPause is how long the control socket waits after it could not accept.
+	acceptPause = 100 * time.Millisecond
 	// reportEvery is how often the log tells that a shutdown still waits.
 	reportEvery = 10 * time.Second
 )

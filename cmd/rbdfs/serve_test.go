@@ -195,7 +195,7 @@ func TestControlOfADaemonThatDied(t *testing.T) {
 	d := findDaemon(device)
 	c.closing()
 	c.mu.Lock()
-	for _, conn := range c.waiting {
+	for conn := range c.waiting {
 		conn.Close()
 	}
 	c.mu.Unlock()
@@ -209,4 +209,30 @@ func TestControlOfADaemonThatDied(t *testing.T) {
 	var missing *control
 	missing.closing()
 	missing.finish(nil)
+}
+
+// TestControlLetsGoOfWhoHangsUp checks that an umount that was refused leaves
+// nothing behind.
+func TestControlLetsGoOfWhoHangsUp(t *testing.T) {
+	device := "test:" + t.TempDir()
+	c := listenControl(device, slog.New(slog.DiscardHandler))
+	defer c.closing()
+	stays := findDaemon(device)
+	for range 20 {
+		findDaemon(device).close()
+	}
+	waiting := func() int {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.waiting)
+	}
+	for deadline := time.Now().Add(20 * time.Second); waiting() != 1; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections are kept, not 1", waiting())
+		}
+	}
+	c.finish(nil)
+	if err := stays.wait(); err != nil {
+		t.Error(err)
+	}
 }
