@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,9 +25,16 @@ type mountPoint struct {
 	source string
 }
 
-// readMounts returns the mounts that this process sees,
-// later ones lying over earlier ones. It reads text and touches no mount.
-func readMounts() ([]mountPoint, error) { return readMountsOf("/proc/self") }
+// readMounts returns the mounts that this process sees, later ones lying over
+// earlier ones: those below its root, so that in a chroot "/" itself may be
+// missing. It reads text and touches no mount.
+func readMounts() ([]mountPoint, error) {
+	mounts, err := readMountsOf("/proc/self")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, failf(exitInternal, "/proc is not mounted, which tells what is; do that with \"mount -t proc proc /proc\"")
+	}
+	return mounts, err
+}
 
 // readMountsOf returns the mounts that the process in dir (/proc/PID) sees.
 func readMountsOf(dir string) ([]mountPoint, error) {

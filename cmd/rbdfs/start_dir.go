@@ -87,6 +87,11 @@ func resolveDir(dir string) (string, error) {
 
 // checkDir answers whether path is an empty directory with nothing mounted.
 func checkDir(path string) error {
+	// A process would not see a mount over its own root. In a chroot, mountinfo
+	// does not list the root either.
+	if path == "/" {
+		return failf(exitDirMounted, "%q is the root directory, which everything stands on; name an empty directory to mount on", path)
+	}
 	// The kernel says ENOTCONN for a mount whose daemon is gone.
 	info, err := os.Stat(path)
 	if err != nil {
