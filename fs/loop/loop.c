@@ -276,8 +276,10 @@ int rbdfs_loop_next(struct rbdfs_loop *loop, int fd, struct rbdfs_message *messa
 		pool_wait(&loop->pool);
 		if (q == NULL)
 			q = pool_take(&loop->pool, loop->pool.room[LARGE]);
-		if (q == NULL)
+		if (q == NULL) {
+			pool_trim(&loop->pool);
 			return -ENOMEM;
+		}
 		r = next_message(loop, fd, q);
 		if (r < 0) {
 			pool_give(&loop->pool, q);

@@ -53,7 +53,8 @@ type Loop struct {
 	fd       int
 	protocol *fuse.ProtocolServer
 	flags    uint64
-	outs     sync.Pool // *[]byte
+	receive  func() ([]byte, syscall.Errno) // next, but in tests
+	outs     sync.Pool                      // *[]byte
 
 	reading  sync.WaitGroup
 	watching sync.WaitGroup // grows only while some are reading
@@ -68,6 +69,7 @@ type Loop struct {
 func New(opts Options) (*Loop, error) {
 	l := &Loop{opts: opts, fd: -1, ended: make(chan struct{}), here: make(map[uint64]time.Time)}
 	l.none.L = &l.mu
+	l.receive = l.next
 	l.handle = cgo.NewHandle(l)
 	l.c = C.rbdfs_loop_new(C.size_t(opts.MaxIO), memory, C.rbdfs_redo(C.rbdfsRedo), C.uintptr_t(l.handle))
 	if l.c == nil {
@@ -172,16 +174,59 @@ func (l *Loop) free(msg []byte) {
 
 // read serves until the file system is unmounted.
 func (l *Loop) read() {
+	waits := false
 	for {
-		msg, errno := l.next()
-		if errno != 0 {
-			if errno != syscall.ENODEV {
-				l.opts.Logger.Error("requests of the kernel cannot be read any more", "error", errno)
-			}
+		msg, errno := l.receive()
+		if errno == 0 {
+			waits = false
+			l.accept(msg)
+			continue
+		}
+		switch after(errno) {
+		case unmounted:
+			return
+		case never:
+			l.opts.Logger.Error("requests of the kernel cannot be read any more", "error", errno)
 			return
 		}
-		l.accept(msg)
+		if !waits {
+			waits = true
+			l.opts.Logger.Error("a request of the kernel cannot be read now, and others wait", "error", errno)
+		}
+		time.Sleep(retryAfter)
 	}
+}
+
+// retryAfter is how long a reader waits after an error that goes by.
+const retryAfter = 100 * time.Millisecond
+
+// What there is to do after an error of read(2) on /dev/fuse.
+type verdict int
+
+const (
+	again     verdict = iota // it goes by
+	unmounted                // nothing comes any more
+	never                    // it would be the same again
+)
+
+// after judges an error of read(2) on /dev/fuse, by fs/fuse/dev.c:
+//
+//   - ENODEV after unmounting, and ECONNABORTED where the connection was aborted
+//     (fuse_dev_do_read)
+//   - EBADF for what is no open file, EPERM for a /dev/fuse that is not mounted, EINVAL
+//     for a buffer that is smaller than was agreed on
+//   - ENOMEM, of the kernel or of this process; EIO, EFAULT and all others belong to one
+//     request, which the kernel itself has ended by then
+//
+// EINTR and ENOENT, a request that was taken back, do not come here: loop.c reads on.
+func after(errno syscall.Errno) verdict {
+	switch errno {
+	case syscall.ENODEV, syscall.ECONNABORTED:
+		return unmounted
+	case syscall.EBADF, syscall.EPERM, syscall.EINVAL:
+		return never
+	}
+	return again
 }
 
 // accept has a message handled.

@@ -34,8 +34,9 @@ struct rbdfs_loop *rbdfs_loop_new(size_t max_io, size_t memory, rbdfs_redo redo,
 void rbdfs_loop_free(struct rbdfs_loop *loop);
 
 /* Reads requests from fd, a /dev/fuse that is mounted, and serves those it can.
- * Returns 0 with a message that is not for it, or a negative errno: -ENODEV after
- * unmounting. Several threads may be in it. */
+ * Returns 0 with a message that is not for it, or a negative errno, after which it
+ * may be called again: that of read(2), or -ENOMEM, and nothing was read. Several
+ * threads may be in it. */
 int rbdfs_loop_next(struct rbdfs_loop *loop, int fd, struct rbdfs_message *message);
 
 void rbdfs_message_free(struct rbdfs_loop *loop, char *data);

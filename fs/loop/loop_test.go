@@ -132,12 +132,18 @@ func (r *rig) serve(first []byte) error {
 func served(t *testing.T) *rig {
 	t.Helper()
 	r := newRig(t)
+	r.begin()
+	return r
+}
+
+// begin has the loop serve, and opens the gate.
+func (r *rig) begin() {
+	r.t.Helper()
 	if err := r.serve(message(opInit, fuse.InitIn{Major: 7, Minor: 36, InHeader: fuse.InHeader{Unique: 2}})); err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
 	r.want(2, 0)
 	r.gate.Open(r.image.Direct(), 4096, testSize)
-	return r
 }
 
 // unmount ends the connection, as the kernel does.
@@ -396,6 +402,47 @@ func TestUnmountEndsWhatWaits(t *testing.T) {
 	r.loop.Wait()
 	r.image.End(syscall.EIO)
 	r.end()
+}
+
+// A reader that cannot read goes on when it can, and says so once; both would have
+// ended, and the mount with them.
+func TestReadersOutliveAnError(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.ENOMEM, syscall.EIO, syscall.EFAULT, syscall.EAGAIN} {
+		t.Run(errno.Error(), func(t *testing.T) {
+			r := newRig(t)
+			var failed atomic.Int32
+			r.loop.receive = func() ([]byte, syscall.Errno) {
+				if failed.Add(1) <= 3*readers {
+					return nil, errno
+				}
+				return r.loop.next()
+			}
+			r.begin()
+			r.send(message(17, fuse.InHeader{Unique: 4})) // FUSE_STATFS
+			r.want(4, syscall.ENOSYS)
+			r.end()
+			if n := strings.Count(r.log.String(), "cannot be read now"); n < 1 || n > readers {
+				t.Errorf("said %d times:\n%s", n, &r.log)
+			}
+		})
+	}
+}
+
+func TestReadersEnd(t *testing.T) {
+	for errno, logged := range map[syscall.Errno]bool{
+		syscall.ENODEV: false, syscall.ECONNABORTED: false, syscall.EBADF: true, syscall.EPERM: true, syscall.EINVAL: true,
+	} {
+		t.Run(errno.Error(), func(t *testing.T) {
+			r := newRig(t)
+			r.loop.receive = func() ([]byte, syscall.Errno) { return nil, errno }
+			r.begin()
+			r.loop.Wait()
+			r.end()
+			if got := strings.Contains(r.log.String(), "cannot be read any more"); got != logged {
+				t.Errorf("logged: %v, want %v:\n%s", got, logged, &r.log)
+			}
+		})
+	}
 }
 
 func TestOneGateForANode(t *testing.T) {

@@ -1,6 +1,7 @@
 #include "request.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* How long a reader waits for memory to come back. Then it takes more, since the
@@ -24,13 +25,7 @@ void pool_init(struct pool *pool, pthread_mutex_t *lock, size_t max_io, size_t l
 
 void pool_destroy(struct pool *pool)
 {
-	for (enum size s = 0; s < SIZES; s++)
-		while (pool->free[s] != NULL) {
-			struct request *q = pool->free[s];
-
-			pool->free[s] = q->next;
-			free(q);
-		}
+	pool_trim(pool);
 	pthread_cond_destroy(&pool->freed);
 }
 
@@ -68,6 +63,24 @@ static struct request *ready(struct pool *pool, struct request *q, enum size s)
 	q->gate = NULL;
 	q->answered = 0;
 	return q;
+}
+
+void pool_trim(struct pool *pool)
+{
+	struct request *all[SIZES];
+
+	pthread_mutex_lock(pool->lock);
+	memcpy(all, pool->free, sizeof(all));
+	memset(pool->free, 0, sizeof(pool->free));
+	pool->kept = 0;
+	pthread_mutex_unlock(pool->lock);
+	for (enum size s = 0; s < SIZES; s++)
+		while (all[s] != NULL) {
+			struct request *q = all[s];
+
+			all[s] = q->next;
+			free(q);
+		}
 }
 
 struct request *pool_take(struct pool *pool, size_t data)

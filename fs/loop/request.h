@@ -50,6 +50,9 @@ void pool_destroy(struct pool *pool);
  * memory. */
 struct request *pool_take(struct pool *pool, size_t data);
 
+/* Frees what is kept for later. */
+void pool_trim(struct pool *pool);
+
 /* Waits while too much is lent, but not for long. It comes before each message, also
  * when a reader has memory for it: what is small moves on into memory of its own. */
 void pool_wait(struct pool *pool);

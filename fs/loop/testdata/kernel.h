@@ -40,7 +40,8 @@ struct kernel {
 	int fd;     /* the kernel's end */
 	int server; /* the loop's */
 	uint64_t unique;
-	int error; /* atomic: of the last that was redone */
+	int error;   /* atomic: of the last that was redone */
+	int starved; /* atomic: how often a reader had no memory */
 	pthread_t readers[READERS];
 };
 
@@ -70,8 +71,12 @@ static void *read_requests(void *arg)
 	struct rbdfs_message m;
 	int r;
 
-	while ((r = rbdfs_loop_next(k->loop, k->server, &m)) == 0)
-		hand_back(k, m.data, m.len);
+	while ((r = rbdfs_loop_next(k->loop, k->server, &m)) == 0 || r == -ENOMEM) {
+		if (r == 0)
+			hand_back(k, m.data, m.len);
+		else
+			__atomic_add_fetch(&k->starved, 1, __ATOMIC_SEQ_CST);
+	}
 	CHECK(r == -ENODEV);
 	return NULL;
 }

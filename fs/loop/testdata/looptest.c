@@ -5,6 +5,15 @@
 #include "image.h"
 #include "kernel.h"
 
+/* Memory, of which there is none while the test says so. */
+static int no_memory; /* atomic */
+
+static void *test_malloc(size_t n) { return __atomic_load_n(&no_memory, __ATOMIC_SEQ_CST) ? NULL : malloc(n); }
+
+#define malloc test_malloc
+#include "../request.c"
+#undef malloc
+
 #define NODE 7
 #define PERIOD 4096
 #define MEMORY (32ul << 20)
@@ -532,6 +541,26 @@ static void test_patience(uint64_t seed)
 	rig_free(&r);
 }
 
+/* Without memory requests wait in the kernel, and are answered when there is some. */
+static void test_no_memory(uint64_t seed)
+{
+	struct rig r = rig_new(seed, MEMORY);
+
+	r.m->later = true;
+	image_hold(r.m, true);
+	__atomic_store_n(&no_memory, 1, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < READERS + 1; i++) /* a reader may have some already */
+		held_write(&r, 0, MAX_IO);
+	while (__atomic_load_n(&r.k->starved, __ATOMIC_SEQ_CST) < 2 * READERS)
+		sched_yield();
+	__atomic_store_n(&no_memory, 0, __ATOMIC_SEQ_CST);
+	await_queued(&r, READERS + 1);
+	image_hold(r.m, false);
+	for (int i = 0; i < READERS + 1; i++)
+		kernel_receive(r.k, &answer);
+	rig_free(&r);
+}
+
 /* --- All at once. --- */
 
 #define SLOT 16384
@@ -835,6 +864,7 @@ int main(int argc, char **argv)
 	test_huge(seed);
 	test_memory(seed);
 	test_patience(seed);
+	test_no_memory(seed);
 	test_storm(seed);
 	test_garbage(seed);
 	return 0;
