@@ -11,7 +11,7 @@
 //	snapNode     what all nodes below .snap and .trash refuse (snap_base.go)
 //	snapRoot     .snap: images by name (snap_root.go)
 //	snapImageDir .snap/IMAGE: snapshots by name, and their verbs (snap_image.go)
-//	snapDir      .snap/IMAGE/SNAP (snap_dir.go)
+//	snapDir      .snap/IMAGE/SNAP (snap_dir.go, snap_names.go)
 //	snapFile     .snap/IMAGE/SNAP/IMAGE: attributes, open (snap_file.go)
 //	snapHandle   one open(2) of it: data (snap_handle.go)
 //	trashRoot    .trash: removed images, restoring and purging them (trash_root.go, trash_name.go)

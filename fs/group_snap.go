@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"sync"
 	"syscall"
 	"time"
 
@@ -20,6 +21,33 @@ type groupSnapDir struct {
 	group string // the group's id
 	id    string // the group snapshot's
 	ino   uint64
+	given givenMembers
+}
+
+// givenMembers are the members of a group snapshot by the names that its directory
+// has given them. A program that has read a name can open it, although the image was
+// renamed since.
+type givenMembers struct {
+	mu     sync.Mutex // guards byName
+	byName map[string]snapshots.Member
+}
+
+// add remembers a name.
+func (g *givenMembers) add(name string, m snapshots.Member) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.byName == nil {
+		g.byName = make(map[string]snapshots.Member)
+	}
+	g.byName[name] = m
+}
+
+// find returns the member that had a name last.
+func (g *givenMembers) find(name string) (snapshots.Member, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m, ok := g.byName[name]
+	return m, ok
 }
 
 var (
@@ -48,8 +76,9 @@ func (n *groupSnapDir) members(ctx context.Context) ([]snapshots.Member, syscall
 	return callFor(ctx, n.mount, n.name(), func() ([]snapshots.Member, error) { return n.groups.Members(n.group, n.id) })
 }
 
-// Lookup answers path resolution of a member's name; ENOENT, and EACCES for one
-// that cephx lets us not read.
+// Lookup answers path resolution of a member's name, also of one that a listing has
+// given before the image was renamed; ENOENT, and EACCES for one that cephx lets us
+// not read.
 func (n *groupSnapDir) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	members, errno := n.members(ctx)
 	if errno != 0 {
@@ -59,6 +88,9 @@ func (n *groupSnapDir) Lookup(ctx context.Context, name string, out *fuse.EntryO
 		if file, ok := fileName(m.Name); ok && file == name {
 			return n.child(ctx, m, name, out)
 		}
+	}
+	if m, ok := n.given.find(name); ok {
+		return n.child(ctx, m, name, out)
 	}
 	return nil, syscall.ENOENT
 }
@@ -90,6 +122,9 @@ func (n *groupSnapDir) Readdir(ctx context.Context) (fusefs.DirStream, syscall.E
 	list := make([]fuse.DirEntry, 0, len(members))
 	for _, m := range members {
 		ino, err := n.snapInode(m.ImageKey(), m.SnapID, "")
+		if file, ok := fileName(m.Name); ok {
+			n.given.add(file, m)
+		}
 		list = n.appendGroupEntry(list, "an image of a group snapshot", m.Name, m.ImageKey(), fuse.DirEntry{Ino: ino, Mode: syscall.S_IFREG}, err)
 	}
 	return fusefs.NewListDirStream(list), 0

@@ -17,9 +17,10 @@ import (
 // Not there: all that would change it (EROFS).
 type snapDir struct {
 	snapNode
-	id   string // the image's
-	snap uint64
-	ino  uint64
+	id    string // the image's
+	snap  uint64
+	ino   uint64
+	given givenNames // that the file had, the image's
 }
 
 var (
@@ -48,12 +49,25 @@ func (m *mount) belowSnapAttr(ctx context.Context, id string, snap, ino uint64, 
 	return errno
 }
 
-// Lookup answers path resolution of the image's name, and of .diff; ENOENT.
+// file is the name of the one file: that by which the image's directory in .snap
+// was last looked up. It is not asked for what the image is called now, so that a
+// rename elsewhere changes nothing for a program that is in here.
+func (n *snapDir) file() string {
+	if _, images := n.Parent(); images != nil {
+		if name, _ := images.Parent(); name != "" {
+			return n.given.add(name)
+		}
+	}
+	return n.given.last()
+}
+
+// Lookup answers path resolution of the file's name, also of one that a listing has
+// given before the image was renamed, and of .diff; ENOENT.
 func (n *snapDir) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	if name == diffDirName {
 		return n.diffDir(ctx, out)
 	}
-	if name != n.ids.name(n.id) {
+	if name != n.file() && !n.given.has(name) {
 		return nil, syscall.ENOENT
 	}
 	ino, err := n.snapInode(n.id, n.snap, "")
@@ -82,7 +96,7 @@ func (m *mount) snapFileAttr(ino uint64, info rbdio.Info, out *fuse.Attr) {
 
 // Readdir answers getdents(2): the image's file.
 func (n *snapDir) Readdir(context.Context) (fusefs.DirStream, syscall.Errno) {
-	name := n.ids.name(n.id)
+	name := n.file()
 	ino, err := n.snapInode(n.id, n.snap, "")
 	if err != nil {
 		return nil, n.errno(err, name)

@@ -98,6 +98,9 @@ func (n *snapImageDir) child(ctx context.Context, s rbdio.Snapshot, at time.Time
 	n.snapDirAttr(ino, s.Time, &out.Attr)
 	believe(at, out)
 	node := &snapDir{snapNode: snapNode{mount: n.mount, refusal: syscall.EROFS}, id: n.id, snap: s.ID, ino: ino}
+	if image, _ := n.Parent(); image != "" {
+		node.given.add(image)
+	}
 	return n.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFDIR, Ino: ino}), 0
 }
 

@@ -243,7 +243,7 @@ func TestSnapshotStreams(t *testing.T) {
 	if dir.Mode&noWrite != 0 || dir.Mode&syscall.S_IFMT != syscall.S_IFDIR {
 		t.Errorf("the directory is %+v", dir.Attr)
 	}
-	if got := entries(t, &snapDir{snapNode: snapNode{mount: tr.m}, id: id, snap: 3}); got != "vm1" {
+	if got := tr.listed(tr.walk(".snap", "vm1", "c").NodeId); got != "vm1" {
 		t.Errorf("the snapshot lists %s", got)
 	}
 	if got := entries(t, &snapDiffDir{snapNode: snapNode{mount: tr.m}, id: id, snap: 3}); got != ".full a %2Efull" {

@@ -1,6 +1,7 @@
 package memrbd
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"syscall"
@@ -29,7 +30,8 @@ func (p *Pool) removeLocked(name string, expires time.Time, ours bool) (id strin
 	if img == nil {
 		return "", rbdio.Errorf(syscall.ENOENT, "remove %q", name)
 	}
-	if err := img.removableLocked(name); err != nil {
+	err = img.removableLocked(name)
+	if err != nil && (ours || !errors.Is(err, syscall.ENOTEMPTY)) { // rbd trash mv takes an image with snapshots
 		return "", err
 	}
 	delete(p.names, name)
