@@ -253,6 +253,7 @@ func (t *Files) Rename(name, newName string, noReplace bool) error {
 	if err := t.pool.Rename(name, newName); err != nil {
 		return errors.Join(err, t.Restore(old, newName))
 	}
+	t.StopFlatten(old)
 	if t.keep == 0 {
 		t.purger.expire(old, true)
 	}

@@ -94,6 +94,7 @@ func (t *Files) Purge(e TrashEntry) error {
 	t.mu.Lock()
 	t.leaving[e.ID] = e
 	t.mu.Unlock()
+	t.StopFlatten(e.ID)
 	t.purgeUnlessOpen(e.ID)
 	return nil
 }

@@ -51,11 +51,29 @@ type flattener struct {
 	stopped bool
 }
 
-// flattening is one clone's. flattener.mu guards state, Percent excepted.
+// flattening is one clone's. flattener.mu guards before, begun, ended and state,
+// Percent excepted.
 type flattening struct {
-	progress *Progress // by itself, since C gets a pointer to it
+	progress *Progress     // by itself, since C gets a pointer to it
+	before   *flattening   // of the same clone, stopped but perhaps not over yet; nil once begun
+	stop     chan struct{} // closed when it is to end, as progress.Stop tells librbd
+	stopOnce sync.Once
+	over     chan struct{} // closed when the clone is released
+	begun    bool          // librbd was told
 	state    FlattenState
+	ended    time.Time // when state.Running became false
 }
+
+// end has the flattening end soon, also while it waits for its turn.
+func (j *flattening) end() {
+	j.stopOnce.Do(func() {
+		j.progress.Stop.Store(1)
+		close(j.stop)
+	})
+}
+
+// stopped tells whether end was called.
+func (j *flattening) stopped() bool { return j.progress.Stop.Load() != 0 }
 
 func newFlattener(files *Files, log *slog.Logger) *flattener {
 	return &flattener{files: files, log: log, turns: newTurns(flattensAtOnce), jobs: make(map[string]*flattening)}
@@ -65,8 +83,12 @@ func newFlattener(files *Files, log *slog.Logger) *flattener {
 // and has librbd copy several objects at a time.
 const flattensAtOnce = 4
 
+// flattenResults is how many flattenings that are over are remembered, the last ones.
+const flattenResults = 1000
+
 // Flatten begins to copy all that a clone's parent backs into the clone, in the
-// background; nothing if that is under way. EINVAL for an image without a parent.
+// background; nothing if that is under way. One that was stopped and is not over
+// yet is followed by another one. EINVAL for an image without a parent.
 func (t *Files) Flatten(id string) error {
 	details, err := t.pool.Describe(id)
 	if err != nil {
@@ -87,17 +109,18 @@ func (t *Files) Flatten(id string) error {
 	return nil
 }
 
-// StopFlatten has a flattening of the image end soon.
+// StopFlatten has a flattening of the image end soon, and the image released; one
+// that waits for its turn at once.
 func (t *Files) StopFlatten(id string) {
 	t.flattener.mu.Lock()
 	defer t.flattener.mu.Unlock()
 	if job := t.flattener.jobs[id]; job != nil {
-		job.progress.Stop.Store(1)
+		job.end()
 	}
 }
 
 // FlattenState tells how the last flattening of the image through this mount
-// stands, and false when there was none.
+// stands, and false when there was none, or flattenResults others have ended since.
 func (t *Files) FlattenState(id string) (FlattenState, bool) {
 	t.flattener.mu.Lock()
 	defer t.flattener.mu.Unlock()
@@ -118,10 +141,18 @@ func (t *Files) FlattenState(id string) (FlattenState, bool) {
 func (w *flattener) begin(id string) *flattening {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if old := w.jobs[id]; w.stopped || old != nil && old.state.Running {
+	before := w.jobs[id]
+	if w.stopped || before != nil && before.state.Running && !before.stopped() {
 		return nil
 	}
-	job := &flattening{progress: &Progress{}, state: FlattenState{Running: true}}
+	if before != nil && !before.begun { // it never will
+		before = before.before
+	}
+	job := &flattening{
+		progress: &Progress{}, before: before,
+		stop: make(chan struct{}), over: make(chan struct{}),
+		state: FlattenState{Running: true},
+	}
 	w.jobs[id] = job
 	w.wg.Add(1)
 	return job
@@ -130,14 +161,13 @@ func (w *flattener) begin(id string) *flattening {
 // run flattens an open clone and closes it.
 func (w *flattener) run(f *File, job *flattening) {
 	defer w.wg.Done()
-	err := w.inTurn(f, job.progress)
-	if err != nil && job.progress.Stop.Load() != 0 {
+	defer close(job.over)
+	err := w.inTurn(f, job)
+	if err != nil && job.stopped() {
 		err = ErrStopped
 	}
 	err = errors.Join(err, w.files.Release(f, true))
-	w.mu.Lock()
-	job.state.Running, job.state.Err = false, err
-	w.mu.Unlock()
+	w.end(job, err)
 	switch {
 	case errors.Is(err, ErrStopped):
 		w.log.Info("stopped flattening a clone", "id", f.id, "percent", job.progress.Percent())
@@ -148,17 +178,66 @@ func (w *flattener) run(f *File, job *flattening) {
 	}
 }
 
+// end notes how a job has ended, and forgets the one that ended first when there
+// are more than flattenResults.
+func (w *flattener) end(job *flattening, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	job.state.Running, job.state.Err, job.ended = false, err, time.Now()
+	over, first := 0, ""
+	for id, j := range w.jobs {
+		if j.state.Running {
+			continue
+		}
+		over++
+		if first == "" || j.ended.Before(w.jobs[first].ended) {
+			first = id
+		}
+	}
+	if over > flattenResults {
+		delete(w.jobs, first)
+	}
+}
+
 // inTurn flattens the clone when few others are.
-func (w *flattener) inTurn(f *File, p *Progress) error {
-	defer w.turns.take()()
-	if p.Stop.Load() != 0 {
+func (w *flattener) inTurn(f *File, job *flattening) error {
+	done, ok := w.awaitTurn(job)
+	if !ok {
 		return ErrStopped
 	}
+	defer done()
 	w.log.Info("flattening a clone", "id", f.id)
 	ended := make(chan struct{})
 	defer close(ended)
-	go w.report(f.id, p, ended)
-	return f.flatten(p)
+	go w.report(f.id, job.progress, ended)
+	return f.flatten(job.progress)
+}
+
+// awaitTurn waits for the end of an earlier job of the same clone, and for a turn,
+// which done ends. It is not ok when the job is stopped meanwhile.
+func (w *flattener) awaitTurn(job *flattening) (done func(), ok bool) {
+	w.mu.Lock()
+	before := job.before
+	w.mu.Unlock()
+	if before != nil {
+		select {
+		case <-before.over:
+		case <-job.stop:
+			return nil, false
+		}
+	}
+	done, ok = w.turns.takeUnless(job.stop)
+	if !ok {
+		return nil, false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if job.stopped() {
+		done()
+		return nil, false
+	}
+	job.before, job.begun = nil, true
+	return done, true
 }
 
 // flattenReport is how often the log tells how far a flattening is.
@@ -183,7 +262,7 @@ func (w *flattener) stop() {
 	w.mu.Lock()
 	w.stopped = true
 	for _, job := range w.jobs {
-		job.progress.Stop.Store(1)
+		job.end()
 	}
 	w.mu.Unlock()
 	w.wg.Wait()

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"rbdfs/rbdio"
 )
@@ -113,6 +114,90 @@ func TestCloseStopsFlattening(t *testing.T) {
 		}
 		if n := r.pool.Calls("Flatten"); n != 4 {
 			t.Errorf("%d ran in all", n)
+		}
+	})
+}
+
+// fullHouse has as many clones flattened as may be at once, until release.
+func (r rig) fullHouse() (release func()) {
+	r.t.Helper()
+	release = r.pool.Block("Flatten")
+	for i := range 4 {
+		must(r.t, r.files.Flatten(r.clone(fmt.Sprint("busy", i))))
+	}
+	r.pool.Await("Flatten", 4)
+	r.wantOpen(0, 4)
+	return release
+}
+
+// One that waits for its turn ends when it is told to, and lets the clone go.
+func TestWaitingFlattenIsStopped(t *testing.T) {
+	for name, stop := range map[string]func(r rig, id string){
+		"on request": func(r rig, id string) { r.files.StopFlatten(id) },
+		"by removal": func(r rig, _ string) { must(r.t, r.files.Remove("vm")) },
+		"by what takes its name": func(r rig, _ string) {
+			r.create("other", 8000)
+			must(r.t, r.files.Rename("other", "vm", false))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, rbdio.FilesOptions{TrashKeep: time.Hour}, func(r rig) {
+				release := r.fullHouse()
+				id := r.clone("vm")
+				must(t, r.files.Flatten(id))
+				r.wantFlatten(id, rbdio.FlattenState{Running: true})
+				stop(r, id)
+				r.wantOpen(0, 4)
+				r.wantFlatten(id, rbdio.FlattenState{Err: rbdio.ErrStopped})
+				release()
+				synctest.Wait()
+				if n := r.pool.Calls("Flatten"); n != 4 {
+					t.Errorf("%d were flattened", n)
+				}
+			})
+		})
+	}
+}
+
+// What is begun after a stop is done, also while librbd has not stopped yet.
+func TestFlattenAgainAfterAStop(t *testing.T) {
+	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
+		id := r.clone("vm")
+		release := r.pool.Block("Flatten")
+		must(t, r.files.Flatten(id))
+		r.pool.Await("Flatten", 1)
+		for range 3 {
+			r.files.StopFlatten(id)
+			must(t, r.files.Flatten(id))
+			synctest.Wait()
+		}
+		if n := r.pool.Calls("Flatten"); n != 1 {
+			t.Errorf("%d at once", n)
+		}
+		r.wantFlatten(id, rbdio.FlattenState{Running: true})
+		release()
+		synctest.Wait()
+		r.wantFlatten(id, rbdio.FlattenState{Percent: 100})
+		if n := r.pool.Calls("Flatten"); n != 2 {
+			t.Errorf("flattened %d times", n)
+		}
+	})
+}
+
+// A mount that runs for long remembers the last results alone.
+func TestFlattenResultsAreBounded(t *testing.T) {
+	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
+		const n, kept = 1003, 1000
+		var ids []string
+		for i := range n {
+			ids = append(ids, r.clone(fmt.Sprint("vm", i)))
+			must(t, r.files.Flatten(ids[i]))
+			time.Sleep(time.Second)
+		}
+		for i, id := range ids {
+			if _, ok := r.files.FlattenState(id); ok != (i >= n-kept) {
+				t.Fatalf("of clone %d of %d a result is known: %v", i, n, ok)
+			}
 		}
 	})
 }

@@ -27,6 +27,16 @@ func (t turns) take() (done func()) {
 	return func() { <-t }
 }
 
+// takeUnless is take that gives up when stop is closed, and is false then.
+func (t turns) takeUnless(stop <-chan struct{}) (done func(), ok bool) {
+	select {
+	case t <- struct{}{}:
+		return func() { <-t }, true
+	case <-stop:
+		return nil, false
+	}
+}
+
 // limitedPool is a Pool whose calls are bounded. Key and Close pass through.
 type limitedPool struct {
 	Pool

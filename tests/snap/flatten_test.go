@@ -3,12 +3,14 @@ package snap
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -120,4 +122,45 @@ func TestFlattenIsStopped(t *testing.T) {
 	flatten(t, path)
 	env.Mount.WaitLog(t, "flattened a clone")
 	wantContent(t, path, data)
+}
+
+// One that waits for its turn ends when it is told to, and closes its clone, though
+// those before it go on.
+func TestWaitingFlattenIsStopped(t *testing.T) {
+	env.Mount.Check(t)
+	golden := image(t, "golden", nil)
+	cleared(t)
+	must(t, os.Truncate(golden, 4<<40)) // a million objects
+	must(t, os.Mkdir(filepath.Join(snapsOf("golden"), "v1"), 0o755))
+	var busy []string
+	for i := range 4 {
+		busy = append(busy, clone(t, snapOf("golden", "v1"), fmt.Sprint("busy", i)))
+		flatten(t, busy[i])
+	}
+	path := clone(t, snapOf("golden", "v1"), "vm")
+	flatten(t, path)
+	watched := func() bool { return strings.Contains(rbd(t, "status", spec("vm")), "watcher=") }
+	for !watched() {
+		time.Sleep(10 * time.Millisecond)
+	}
+	must(t, unix.Setxattr(path, "user.rbd.flatten", []byte("0"), 0))
+	for watched() {
+		if got, err := xattr(busy[0], "user.rbd.flatten"); err != nil || strings.Contains(got, "stopped") || got == "100%" {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	if got, err := xattr(path, "user.rbd.flatten"); err != nil || got != "0%, stopped" {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, b := range busy {
+		must(t, unix.Setxattr(b, "user.rbd.flatten", []byte("0"), 0))
+	}
+	for _, b := range busy {
+		for got := ""; !strings.HasSuffix(got, ", stopped"); {
+			var err error
+			if got, err = xattr(b, "user.rbd.flatten"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
