@@ -169,10 +169,7 @@ func (l *launch) reap(patience time.Duration) {
 func (l *launch) cleanUp() {
 	_, _ = within(dirTime, func() (struct{}, error) {
 		for _, m := range l.mounts(l.before) {
-			var st unix.Stat_t
-			if errors.Is(unix.Stat(m.path, &st), unix.ENOTCONN) {
-				_ = detach(m.path)
-			}
+			_ = detachDead(m)
 		}
 		return struct{}{}, nil
 	})

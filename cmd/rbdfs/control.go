@@ -116,7 +116,7 @@ func (c *control) finish(err error) {
 		return
 	}
 	word := flushWord
-	if err != nil {
+	if err != nil && codeOf(err) != exitLeftDead {
 		word = strings.Join(strings.Fields(err.Error()), " ")
 	}
 	c.mu.Lock()

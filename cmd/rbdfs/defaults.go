@@ -48,6 +48,9 @@ const (
 	helloTime = time.Second
 	// acceptPause is how long the control socket waits after it could not accept.
 	acceptPause = 100 * time.Millisecond
+	// forceTime is how long an "umount -f" has to take a mount away after it has
+	// ended the connection.
+	forceTime = time.Second
 	// reportEvery is how often the log tells that a shutdown still waits.
 	reportEvery = 10 * time.Second
 )

@@ -16,6 +16,7 @@
 //	serve*.go          the life of a mount: signals, unmounting, flushing
 //	apply_*.go         what "rbdfs apply" reads, and the images that it writes to
 //	mountinfo.go       what is mounted, by text
+//	deadmount.go       takes mounts away whose connection has ended, and no others
 //	holders*.go        who has a file of the mount open
 //	control.go         how "rbdfs umount" waits for the daemon's last flush
 //

@@ -19,6 +19,7 @@ const (
 	exitInterrupted exitCode = 4
 	exitLogFile     exitCode = 5
 	exitFlush       exitCode = 6
+	exitLeftDead    exitCode = 7
 
 	exitConfMissing    exitCode = 10
 	exitConfUnreadable exitCode = 11
@@ -68,6 +69,7 @@ var exitSentences = map[exitCode]string{
 	exitInterrupted: "A signal ended rbdfs before the mount was there.",
 	exitLogFile:     "The file of --log-file cannot be written.",
 	exitFlush:       "Writes could not be flushed when the mount ended; the images may lack them.",
+	exitLeftDead:    "The mount ended and everything is flushed, but a dead mount is left on its directory or another one.",
 
 	exitConfMissing:    "There is no ceph.conf.",
 	exitConfUnreadable: "The ceph.conf cannot be read, or is not in its format.",

@@ -34,12 +34,15 @@ type keeper struct {
 	asked   int        // signals so far that count, SIGHUP not among them
 	attempt chan error // will have the answer of the Unmount under way; nil without one
 	forced  bool       // the mount has been taken out of the tree while in use
+	left    []leftover // what will be left dead
 }
 
 // system is what a keeper asks of the machine; tests have their own.
 type system struct {
 	holders func(mounted) []holder
 	present func(mounted) bool
+	inTree  func(mounted) []leftover
+	clear   func(mounted) (cleared bool, left []leftover)
 	sync    func(path string) error
 }
 
@@ -53,7 +56,9 @@ func (k *keeper) run(signals <-chan os.Signal) error {
 	for !k.forced {
 		select {
 		case <-gone:
-			return k.flush(signals)
+			k.control.closing()
+			k.ended()
+			return k.finish(signals)
 		case sig := <-signals:
 			k.signalled(sig)
 		case err := <-k.attempt:
@@ -61,7 +66,39 @@ func (k *keeper) run(signals <-chan os.Signal) error {
 			k.attempted(err, gone)
 		}
 	}
-	return k.flush(signals)
+	return k.finish(signals)
+}
+
+// ended frees the directory when the kernel has ended the connection and the mount
+// has stayed: umount -f does so to a mount in use, and root can by sysfs.
+func (k *keeper) ended() {
+	if len(k.system.inTree(k.mount)) == 0 {
+		return
+	}
+	users := k.users() // while the holders' files are still in the tree
+	cleared, left := k.system.clear(k.mount)
+	if !cleared && len(left) == 0 {
+		return // it has gone meanwhile
+	}
+	k.left = left
+	k.logger.Warn("the kernel ended the connection (umount -f, or an abort): files that are open cannot be used any more", users...)
+}
+
+// finish flushes, and tells of a dead mount that is left.
+func (k *keeper) finish(signals <-chan os.Signal) error {
+	err := k.flush(signals)
+	if len(k.left) > 0 {
+		k.logger.Error("a dead mount is left; remove it with "+leftText(k.left), "dir", k.mount.path)
+	}
+	switch {
+	case err != nil:
+		return failf(exitFlush, "not everything that was written to %q reached the cluster: %v; check the images and the cluster", k.mount.path, err)
+	case len(k.left) > 0:
+		return failf(exitLeftDead, "everything is flushed, but a dead mount is left; remove it with %s", leftText(k.left))
+	default:
+		k.logger.Info("unmounted, everything is flushed", "dir", k.mount.path)
+		return nil
+	}
 }
 
 // signalled begins to unmount. umount(2) may wait for the cluster, so that
@@ -137,22 +174,22 @@ func (k *keeper) awaitNamespaces(gone <-chan struct{}) {
 // mount out of the tree. Whoever has a file open gets errors from then on.
 func (k *keeper) force() {
 	k.forced = true
+	k.control.closing()
 	k.logger.Warn("ending the mount while it is in use", k.users()...)
-	if !k.system.present(k.mount) {
-		return
+	if k.system.present(k.mount) {
+		if err := k.system.sync(k.mount.path); err != nil {
+			k.logger.Warn("mapped memory could not be written back", "error", err)
+		}
+		if err := k.server.Detach(); err != nil {
+			k.logger.Error("the mount cannot be detached and will be left dead", "dir", k.mount.path, "error", err)
+		}
 	}
-	if err := k.system.sync(k.mount.path); err != nil {
-		k.logger.Warn("mapped memory could not be written back", "error", err)
-	}
-	if err := k.server.Detach(); err != nil {
-		k.logger.Error("the mount cannot be detached and will be left dead; remove it with \"umount -l\"", "dir", k.mount.path, "error", err)
-	}
+	k.left = k.system.inTree(k.mount)
 }
 
 // flush waits until everything written is on the OSDs, however long that takes:
 // the cluster may be away, and come back. Only SIGKILL gives the writes up.
 func (k *keeper) flush(signals <-chan os.Signal) error {
-	k.control.closing()
 	done := make(chan error, 1)
 	go func() { done <- k.server.Close(context.Background()) }()
 	tick := time.NewTicker(reportEvery)
@@ -160,11 +197,7 @@ func (k *keeper) flush(signals <-chan os.Signal) error {
 	for {
 		select {
 		case err := <-done:
-			if err != nil {
-				return failf(exitFlush, "not everything that was written to %q reached the cluster: %v; check the images and the cluster", k.mount.path, err)
-			}
-			k.logger.Info("unmounted, everything is flushed", "dir", k.mount.path)
-			return nil
+			return err
 		case <-signals:
 		case <-tick.C:
 		}

@@ -8,7 +8,7 @@ import (
 
 // machine is the system that keepers use outside of tests.
 func machine() system {
-	return system{holders: findHolders, present: present, sync: syncMount}
+	return system{holders: findHolders, present: present, inTree: inTree, clear: clearDead, sync: syncMount}
 }
 
 // present tells whether our mount is the uppermost one at its place.

@@ -20,6 +20,9 @@ type fakeServer struct {
 	flushed    chan struct{} // closed when Close may return
 	unmountErr error
 	closeErr   error
+	mounts     []leftover // what is in the tree of it when it has ended
+	cleared    bool
+	left       []leftover
 
 	once  sync.Once
 	mu    sync.Mutex // guards calls
@@ -78,6 +81,8 @@ func keep(s *fakeServer) *keeping {
 		system: system{
 			holders: func(mounted) []holder { return []holder{{who: "dd (pid 12)", files: []string{"vm1"}}} },
 			present: func(mounted) bool { return true },
+			inTree:  func(mounted) []leftover { return s.mounts },
+			clear:   func(mounted) (bool, []leftover) { s.note("clear"); return s.cleared, s.left },
 			sync:    func(string) error { s.note("sync"); return nil },
 		},
 	}
@@ -96,6 +101,48 @@ func TestUnmountedByAnother(t *testing.T) {
 		close(run.server.flushed)
 		if err := <-run.result; err != nil || run.server.text() != "close closed" {
 			t.Errorf("%v, %s", err, run.server.text())
+		}
+	})
+}
+
+// TestEndedByTheKernel checks what the keeper tells of a mount that the kernel has
+// ended: when that is gone from the tree, taken off it, and left in it.
+func TestEndedByTheKernel(t *testing.T) {
+	here := leftover{mountPoint: mountPoint{path: "/mnt"}}
+	bound := leftover{mountPoint: mountPoint{path: "/b"}, covered: true}
+	for name, c := range map[string]struct {
+		server *fakeServer
+		code   exitCode
+		log    string
+	}{
+		"gone":     {&fakeServer{mounts: []leftover{here}}, exitOK, "level=INFO msg=\"unmounted, everything is flushed\""},
+		"cleared":  {&fakeServer{mounts: []leftover{here}, cleared: true}, exitOK, "the kernel ended the connection"},
+		"left":     {&fakeServer{mounts: []leftover{here}, left: []leftover{here, bound}}, exitLeftDead, `umount -l /b\" after unmounting what lies over it`},
+		"not told": {&fakeServer{mounts: []leftover{here}, left: []leftover{here}, closeErr: syscall.EIO}, exitFlush, `umount -l /mnt`},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			run := keep(c.server)
+			close(run.server.flushed)
+			run.server.end()
+			err := <-run.result
+			if codeOf(err) != c.code || !strings.HasPrefix(run.server.text(), "clear close") {
+				t.Errorf("%s: %v, %s", name, err, run.server.text())
+			}
+			if log := run.log.String(); !strings.Contains(log, c.log) || strings.Contains(log, "unmounted, everything") != (c.code == exitOK) {
+				t.Errorf("%s: log %s", name, log)
+			}
+		})
+	}
+}
+
+func TestForcedAndLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		run := keep(&fakeServer{unmountErr: syscall.EBUSY, mounts: []leftover{{mountPoint: mountPoint{path: "/mnt"}}}})
+		close(run.server.flushed)
+		run.signals <- syscall.SIGTERM
+		run.signals <- syscall.SIGTERM
+		if err := <-run.result; codeOf(err) != exitLeftDead {
+			t.Error(err)
 		}
 	})
 }

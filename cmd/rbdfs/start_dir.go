@@ -92,7 +92,9 @@ func checkDir(path string) error {
 	if path == "/" {
 		return failf(exitDirMounted, "%q is the root directory, which everything stands on; name an empty directory to mount on", path)
 	}
-	// The kernel says ENOTCONN for a mount whose daemon is gone.
+	if isDead(path) {
+		return dirFailure(path, syscall.ENOTCONN)
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return dirFailure(path, err)
@@ -146,8 +148,7 @@ func umountHint(m mountPoint) string {
 func detachStale(path string) error {
 	const most = 16 // mounts over mounts; each round takes one away
 	for range most {
-		var st unix.Stat_t
-		if !errors.Is(unix.Stat(path, &st), unix.ENOTCONN) {
+		if !isDead(path) {
 			return nil
 		}
 		mounts, err := readMounts()
@@ -158,7 +159,7 @@ func detachStale(path string) error {
 		if m.fstype != mountType {
 			return failf(exitDirStale, "directory %q is a dead mount of another program (%s); detach it with \"umount -l %s\"", path, m.fstype, path)
 		}
-		if err := detach(path); err != nil {
+		if err := detachDead(m); err != nil {
 			return failf(exitDirStale, "the dead mount on %q cannot be detached (%v); detach it as root with \"umount -l %s\"", path, reason(err), path)
 		}
 	}
