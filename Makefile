@@ -1,5 +1,7 @@
 # make build      the program, ./rbdfs
 # make check      everything that a change must pass; installs what it needs
+# make check-ceph make check with another release of Ceph, RELEASE=16, 18 or 20, in
+#                 a Debian of its own (tests/ceph-root); as root
 # make unit       the tests that need no Ceph and no mount, with the race detector
 # make demo       a mounted pool and a tour of it; make demo-stop ends it
 # make bench      rbdfs against what its user would otherwise pick, in one run of
@@ -27,7 +29,7 @@ TEST_TIMEOUT := 15m
 # Tests of reads and writes, which run a second time with --data-path=go.
 BY_GO := ./tests/posix ./tests/model ./tests/crash ./tests/pair ./tests/outage
 
-.PHONY: build check deps lint unit demo demo-stop bench bench-quick bench-scale bench-deps lines clean
+.PHONY: build check check-ceph deps lint unit demo demo-stop bench bench-quick bench-scale bench-deps lines clean
 
 build: deps
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o rbdfs ./cmd/rbdfs
@@ -39,6 +41,9 @@ check: build lint unit
 	RBDFS_BIN=$(CURDIR)/rbdfs $(GO) run ./tests/cluster/cmd/cephdev run --osds $(OSDS) -- sh -c \
 		'$(GO) test -timeout $(TEST_TIMEOUT) ./... && \
 		RBDFS_DATA_PATH=go $(GO) test -count=1 -timeout $(TEST_TIMEOUT) $(BY_GO)'
+
+check-ceph:
+	tests/ceph-root $(RELEASE)
 
 lint: deps
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not as gofmt writes it:" $$files; exit 1; fi
