@@ -60,8 +60,8 @@ func (c *Cluster) writeFiles(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
-	list, err := entities(opts.OSDs)
-	if err != nil {
+	list := entities(opts.OSDs)
+	if err := c.makeKeys(ctx, list); err != nil {
 		return err
 	}
 	if err := writeKeyrings(c.Dir(), list); err != nil {

@@ -1,14 +1,11 @@
 package cluster
 
 import (
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/binary"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // Users that every cluster made by Start has.
@@ -47,8 +44,9 @@ type entity struct {
 	caps []Cap
 }
 
-// entities are all users and daemons of a new cluster, the monitor first.
-func entities(osds int) ([]entity, error) {
+// entities are all users and daemons of a new cluster, the monitor first; their keys
+// are missing.
+func entities(osds int) []entity {
 	all := []Cap{{"mon", "allow *"}, {"osd", "allow *"}, {"mgr", "allow *"}, {"mds", "allow *"}}
 	list := []entity{
 		{name: "mon.", caps: all[:1]},
@@ -60,34 +58,29 @@ func entities(osds int) ([]entity, error) {
 	}
 	for i := range osds {
 		list = append(list, entity{
-			name: fmt.Sprintf("osd.%d", i),
+			name: osdName(i),
 			caps: []Cap{{"mon", "allow profile osd"}, {"mgr", "allow profile osd"}, {"osd", "allow *"}},
 		})
 	}
-	for i := range list {
-		key, err := newKey(time.Now())
-		if err != nil {
-			return nil, fmt.Errorf("key of %s: %w", list[i].name, err)
-		}
-		list[i].key = key
-	}
-	return list, nil
+	return list
 }
 
-// newKey makes a cephx key as "ceph-authtool --gen-print-key" does: a
-// little-endian type (1, AES), time in seconds and nanoseconds, length and 16
-// random bytes, in base64 (ceph: src/auth/Crypto.cc, CryptoKey::encode).
-func newKey(now time.Time) (string, error) {
-	const secretLen = 16
-	b := binary.LittleEndian.AppendUint16(nil, 1)
-	b = binary.LittleEndian.AppendUint32(b, uint32(now.Unix()))
-	b = binary.LittleEndian.AppendUint32(b, uint32(now.Nanosecond()))
-	b = binary.LittleEndian.AppendUint16(b, secretLen)
-	secret := make([]byte, secretLen)
-	if _, err := rand.Read(secret); err != nil {
-		return "", err
+// makeKeys gives each entity a key of the type that the installed Ceph makes: a
+// monitor of 19.2.6, 20.2.4 or later refuses those of the older type, aes, unless it
+// is told otherwise (CVE-2025-30156), and an older one knows no other.
+func (c *Cluster) makeKeys(ctx context.Context, list []entity) error {
+	fns := make([]func(context.Context) error, len(list))
+	for i := range list {
+		fns[i] = func(ctx context.Context) error {
+			out, err := c.run(ctx, "ceph-authtool", "--gen-print-key")
+			if err != nil {
+				return fmt.Errorf("key of %s: %w", list[i].name, err)
+			}
+			list[i].key = strings.TrimSpace(out)
+			return nil
+		}
 	}
-	return base64.StdEncoding.EncodeToString(append(b, secret...)), nil
+	return parallel(ctx, fns...)
 }
 
 // keyring is the entity in the form of a keyring file. Only the monitor's

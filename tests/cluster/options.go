@@ -45,7 +45,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.OSDs < 0 || o.OSDSize < 1<<30 {
 		return o, fmt.Errorf("cluster of %d OSDs of %d bytes: at least 1 OSD of 1 GiB is needed", o.OSDs, o.OSDSize)
 	}
-	return o, checkPrograms("ceph", "ceph-mon", "ceph-mgr", "ceph-osd", "monmaptool", "rbd")
+	return o, checkPrograms("ceph", "ceph-mon", "ceph-mgr", "ceph-osd", "ceph-authtool", "monmaptool", "rbd")
 }
 
 // checkPrograms says which of the programs are not installed.

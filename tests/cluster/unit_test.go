@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"log/slog"
 	"os"
@@ -12,21 +11,6 @@ import (
 	"testing"
 	"time"
 )
-
-func TestNewKey(t *testing.T) {
-	key, err := newKey(time.Unix(0x01020304, 0x05060708))
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := base64.StdEncoding.DecodeString(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const head = "\x01\x00\x04\x03\x02\x01\x08\x07\x06\x05\x10\x00"
-	if !strings.HasPrefix(string(raw), head) || len(raw) != len(head)+16 {
-		t.Errorf("key % x", raw)
-	}
-}
 
 func TestPoolName(t *testing.T) {
 	for _, test := range []string{"TestX/a b", "Test/" + strings.Repeat("long", 40), "TestÜ"} {
