@@ -83,9 +83,9 @@ func (l *limitedPool) Describe(id string) (Details, error) {
 	return l.Pool.Describe(id)
 }
 
-func (l *limitedPool) Outline(id string) (Outline, error) {
+func (l *limitedPool) MetadataKeys(id string) ([]string, error) {
 	defer l.metadata.take()()
-	return l.Pool.Outline(id)
+	return l.Pool.MetadataKeys(id)
 }
 
 func (l *limitedPool) Metadata(id string) (map[string]string, error) {

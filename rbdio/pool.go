@@ -29,9 +29,8 @@ type Headers interface {
 	// Describe tells what an administrator asks of an image. It may open the
 	// image for reading.
 	Describe(id string) (Details, error)
-	// Outline tells which Details and which metadata the image has, without
-	// opening it; ENOENT.
-	Outline(id string) (Outline, error)
+	// MetadataKeys returns the keys of Metadata, without opening the image; ENOENT.
+	MetadataKeys(id string) ([]string, error)
 	// Metadata returns the image's metadata, as rbd image-meta lists it.
 	Metadata(id string) (map[string]string, error)
 	// SetMetadata sets one metadata key.
@@ -172,14 +171,4 @@ type Details struct {
 	Parent          string   // POOL[/NAMESPACE]/IMAGE@SNAP, "" for none
 	Flags           []string // "object map invalid", "fast diff invalid"
 	Watchers        []string // addresses
-}
-
-// Outline is which of those Details that an image may lack it has, but for the
-// watchers, and the keys of its metadata.
-type Outline struct {
-	Features bool
-	DataPool bool
-	Parent   bool
-	Flags    bool
-	Metadata []string
 }

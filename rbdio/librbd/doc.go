@@ -8,7 +8,8 @@
 //	session.go, pool.go                      the connection of now, and its successor
 //	directory.go                             names and ids: List, Lookup, Create, Rename
 //	header.go, header_attr.go                Stat and SetAttr, without opening the image
-//	metadata.go, describe.go, usage.go       what an administrator asks
+//	metadata.go, metadata_keys.go,
+//	describe.go, usage.go                    what an administrator asks
 //	remove.go, trash.go                      removal in two steps
 //	snapshot.go, snapshot_open.go            snapshots: list, stat, open
 //	clone.go                                 clones of snapshots

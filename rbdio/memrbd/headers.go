@@ -148,22 +148,17 @@ func (p *Pool) Describe(id string) (rbdio.Details, error) {
 	return details, nil
 }
 
-// Outline tells which details and metadata an image has.
-func (p *Pool) Outline(id string) (rbdio.Outline, error) {
-	if err := p.begin("Outline"); err != nil {
-		return rbdio.Outline{}, err
+// MetadataKeys returns the keys of the image's metadata.
+func (p *Pool) MetadataKeys(id string) ([]string, error) {
+	if err := p.begin("MetadataKeys"); err != nil {
+		return nil, err
 	}
 	defer p.mu.Unlock()
-	img, err := p.imageLocked("outline", id)
+	img, err := p.imageLocked("list metadata of", id)
 	if err != nil {
-		return rbdio.Outline{}, err
+		return nil, err
 	}
-	return rbdio.Outline{
-		Features: true,
-		Parent:   img.parent != nil,
-		Flags:    img.invalidMap,
-		Metadata: slices.Collect(maps.Keys(img.metadata)),
-	}, nil
+	return slices.Sorted(maps.Keys(img.metadata)), nil
 }
 
 // Metadata returns the image's metadata.

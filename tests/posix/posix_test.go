@@ -45,11 +45,6 @@ var allowed = map[string]string{
 	// An image has a name from the start: O_TMPFILE is EOPNOTSUPP.
 	"Tmpfile": "opens a file without a name",
 
-	// Image metadata is user.rbd.meta.KEY; every other name is EOPNOTSUPP, so
-	// that nobody takes for kept what no other RBD client would show.
-	"XAttr":      "sets user.xattrtest",
-	"XAttrLarge": "sets user.large",
-
 	// It expects that one process's fcntl(2) locks on two descriptors conflict,
 	// which fcntl_locking(2) rules out, and which go-fuse's own run of its tests
 	// leaves out ("TODO - fix this test"). It fails on ext4, too.
