@@ -12,12 +12,12 @@ import (
 // Cache says which writes are answered before they are on the OSDs.
 type Cache string
 
-// The modes of writing. Whatever the mode, a flush is a flush, and nothing that
-// was read is kept.
+// The modes of writing. Whatever the mode, a flush is a flush, nothing that was read
+// is kept, and librbd's own cache is off.
 const (
-	WriteBack    Cache = "writeback"    // answered at once, by behind.c; rbd_cache=false
-	WriteThrough Cache = "writethrough" // waits for the OSDs; rbd_cache_max_dirty=0
-	NoCache      Cache = "none"         // waits for the OSDs; rbd_cache=false
+	WriteBack    Cache = "writeback"    // answered at once, by behind.c
+	WriteThrough Cache = "writethrough" // waits for the OSDs, as none
+	NoCache      Cache = "none"         // waits for the OSDs
 )
 
 // Sizes of an image's objects that RBD allows.
@@ -40,13 +40,14 @@ type Config struct {
 	Keyring string
 	// MonHost lists the monitors' addresses, "" for ceph.conf's.
 	MonHost string
-	// Options are options of Ceph, "key=value". They come last, so win.
+	// Options are options of Ceph, "key=value". They come last, so win, but may not
+	// break one of rules.
 	Options []string
 
 	Pool      string
 	Namespace string // "" for the default one
 
-	// Cache is librbd's cache mode, "" for WriteBack.
+	// Cache is the mode of writing, "" for WriteBack.
 	Cache Cache
 	// IOTimeout turns waiting for OSDs and monitors into ETIMEDOUT; 0 for never.
 	IOTimeout time.Duration

@@ -145,15 +145,15 @@ func TestConnectOptions(t *testing.T) {
 		want map[string]string
 	}{
 		{Config{}, map[string]string{
-			"rbd_cache": "false", "rbd_cache_writethrough_until_flush": "false", "client_mount_timeout": "8",
+			"rbd_cache": "false", "rbd_cache_policy": "writearound", copyOption: "true", "client_mount_timeout": "8",
 			"log_to_stderr": "false", "err_to_stderr": "false", "rados_osd_op_timeout": "0",
 		}},
-		{Config{Cache: WriteThrough}, map[string]string{"rbd_cache": "true", "rbd_cache_max_dirty": "0", "rbd_cache_policy": "writearound"}},
+		{Config{Cache: WriteThrough}, map[string]string{"rbd_cache": "false"}},
 		{Config{Cache: NoCache, IOTimeout: 1500 * time.Millisecond}, map[string]string{
 			"rbd_cache": "false", "rados_osd_op_timeout": "2", "rados_mon_op_timeout": "2",
 		}},
-		{Config{Cache: NoCache, Options: []string{"rbd_cache=true", "client_mount_timeout=5", "log_to_stderr=true"}}, map[string]string{
-			"rbd_cache": "true", "client_mount_timeout": "5", "log_to_stderr": "true",
+		{Config{Cache: NoCache, Options: []string{"rbd_plugins=parent_cache", "client_mount_timeout=5", "log_to_stderr=true"}}, map[string]string{
+			"rbd_plugins": "parent_cache", "client_mount_timeout": "5", "log_to_stderr": "true",
 		}},
 	}
 	for _, test := range tests {

@@ -19,6 +19,7 @@
 //	group_member.go                          images as of a group snapshot
 //	patience.go                              what waits for another's group snapshot
 //	image_open.go, image_io.go               images
+//	image_options.go                         librbd's options that safety rests on
 //	image_extents.go                         where an image may have data
 //	exec.go, exec.c                          several cls_rbd methods in one RADOS operation
 //	encoding.go, objectmap.go                Ceph's encodings, pure Go

@@ -15,7 +15,9 @@ const (
 	featureFastDiff      = rbd.FeatureFastDiff
 	featureJournaling    = rbd.FeatureJournaling
 	featureDataPool      = rbd.FeatureDataPool
+	featureMigrating     = rbd.FeatureMigrating
 	featureNonPrimary    = 1 << 10
+	featureDirtyCache    = 1 << 11
 
 	flagObjectMapInvalid = 1 << 0
 	flagFastDiffInvalid  = 1 << 1

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 static int facts_of(rbd_image_t image, struct rbdfs_facts *facts)
 {
@@ -40,8 +39,7 @@ int rbdfs_open(rados_ioctx_t io, const char *id, uint64_t snap, bool read_only,
 	return r;
 }
 
-/* Lists an image's options into *options, *n of them. Returns 0 or a negative errno. */
-static int list_options(rbd_image_t image, rbd_config_option_t **options, int *n)
+int rbdfs_options(rbd_image_t image, rbd_config_option_t **options, int *n)
 {
 	int r;
 
@@ -58,21 +56,10 @@ static int list_options(rbd_image_t image, rbd_config_option_t **options, int *n
 	}
 }
 
-int rbdfs_copies(rbd_image_t image, bool *copies)
+void rbdfs_options_free(rbd_config_option_t *options, int n)
 {
-	rbd_config_option_t *options;
-	int n;
-	int r = list_options(image, &options, &n);
-
-	if (r < 0)
-		return r;
-	*copies = true;
-	for (int i = 0; i < n; i++)
-		if (strcmp(options[i].name, "rbd_disable_zero_copy_writes") == 0)
-			*copies = strcmp(options[i].value, "true") == 0;
 	rbd_config_image_list_cleanup(options, n);
 	free(options);
-	return 0;
 }
 
 static int no_progress(uint64_t done, uint64_t total, void *arg)

@@ -21,9 +21,10 @@ struct rbdfs_facts {
 int rbdfs_open(rados_ioctx_t io, const char *id, uint64_t snap, bool read_only,
 	       rbd_image_t *image, struct rbdfs_facts *facts);
 
-/* Tells whether librbd copies what it is given to write, as the image's own options and
- * its pool's say. Returns 0 or a negative errno. */
-int rbdfs_copies(rbd_image_t image, bool *copies);
+/* Lists an image's options into *options, *n of them, for rbdfs_options_free. Returns 0
+ * or a negative errno. */
+int rbdfs_options(rbd_image_t image, rbd_config_option_t **options, int *n);
+void rbdfs_options_free(rbd_config_option_t *options, int n);
 
 /* Resizes an image; without shrink -EINVAL for one that is larger already. */
 int rbdfs_resize(rbd_image_t image, uint64_t size, bool shrink);

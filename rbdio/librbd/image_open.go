@@ -41,19 +41,24 @@ type image struct {
 	watched bool                   // direct is told of changes of the header
 }
 
-// OpenReadOnly opens an image for reading; ENOENT, EPERM. It leaves no watcher.
+// OpenReadOnly opens an image for reading; ENOENT, EPERM, EOPNOTSUPP. It leaves no
+// watcher.
 //
-// Calls rbd_open_by_id_read_only.
+// Calls rbd_open_by_id_read_only, and those of keepRules.
 func (p *Pool) OpenReadOnly(id string) (rbdio.ReadImage, error) {
 	var opened *readImage
 	err := p.read(func(s *session) error {
 		img := &readImage{}
-		err := p.open(s, id, noSnap, img, true)
-		if err == nil {
-			img.newDirect(nil)
+		if err := p.open(s, id, noSnap, img, true); err != nil {
+			return err
 		}
+		if _, err := img.keepRules(false); err != nil {
+			img.Close()
+			return err
+		}
+		img.newDirect(nil)
 		opened = img
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -61,7 +66,8 @@ func (p *Pool) OpenReadOnly(id string) (rbdio.ReadImage, error) {
 	return opened, nil
 }
 
-// Open opens an image for reading and writing; ENOENT, EROFS, EACCES, EBUSY.
+// Open opens an image for reading and writing; ENOENT, EROFS, EACCES, EBUSY,
+// EOPNOTSUPP.
 //
 // Calls rbd_open_by_id, and rbd_lock_acquire for Config.Exclusive.
 func (p *Pool) Open(id string) (rbdio.Image, error) {
@@ -89,19 +95,13 @@ func (p *Pool) Open(id string) (rbdio.Image, error) {
 
 // prepare makes an image that was just opened ready to be written to.
 //
-// Calls rbd_config_image_list, rbd_update_watch, and those of admit.
+// Calls rbd_update_watch, and those of admit and keepRules.
 func (i *image) prepare(cfg Config) error {
 	if err := i.admit(cfg.Exclusive); err != nil {
 		return err
 	}
-	copies, err := i.copies()
-	if err != nil {
+	if slow, err := i.keepRules(true); err != nil || slow {
 		return err
-	}
-	if !copies {
-		i.s.pool.log.Warn("writes are slow: the image or its pool has the option "+copyOption+"=false, "+
-			"with which librbd is not safe; \"rbd config image rm\" or \"rbd config pool rm\" removes it", "image", i.label)
-		return nil
 	}
 	if err := i.writeBehind(cfg.Cache); err != nil {
 		return err
@@ -110,16 +110,6 @@ func (i *image) prepare(cfg Config) error {
 	errno := errnoOf(C.rbdfs_direct_watch(i.direct))
 	i.watched = errno == 0
 	return i.s.check(errno, "watch the header of %s", i.label)
-}
-
-// copies tells whether librbd copies what it is given to write by rbd_aio_write: the
-// image or the pool may have options of its own. rbd_write always does.
-//
-// Calls rbd_config_image_list.
-func (i *image) copies() (bool, error) {
-	var copies C.bool
-	errno := errnoOf(C.rbdfs_copies(i.handle, &copies))
-	return bool(copies), i.s.check(errno, "list the options of %s", i.label)
 }
 
 // open opens an image on a session, as of a snapshot or noSnap, and keeps the
@@ -132,6 +122,10 @@ func (p *Pool) open(s *session, id string, snap uint64, img *readImage, readOnly
 	if errno := errnoOf(ret); errno != 0 {
 		if errno == syscall.EPERM {
 			errno = syscall.EACCES
+		}
+		if errno == syscall.ENOSYS {
+			return s.because(errno, "this librbd lacks a feature that it has, or a plugin that the option rbd_plugins names; "+
+				"\"rbd config pool rm\" or \"rbd config image rm\" removes the option", "open image %s", id)
 		}
 		return s.check(errno, "open image %s", id)
 	}
@@ -201,6 +195,10 @@ func (i *image) admit(exclusive bool) error {
 		if secondary {
 			return i.s.because(syscall.EROFS, nonPrimary, "open %s for writing", i.label)
 		}
+	}
+	if i.features&featureDirtyCache != 0 {
+		return i.s.because(syscall.EBUSY, "what was written to it last is in the persistent cache of the host that wrote it; "+
+			"open and close it there, or \"rbd persistent-cache invalidate\" gives that up", "open %s for writing", i.label)
 	}
 	if exclusive {
 		return i.lock()

@@ -200,7 +200,7 @@ func TestOpenByCaps(t *testing.T) {
 // then. An image whose options have librbd make no copy is not written behind, nor
 // without Go.
 func TestWriteBehindKeepsWhatItWasGiven(t *testing.T) {
-	p := newPool(t, func(c *Config) { c.Options = []string{copyOption + "=false"} })
+	p := newPool(t)
 	for _, disable := range []string{"true", "false"} {
 		id := create(t, p, "copies-"+disable, 32<<20, "")
 		rbdCommand(t, "config", "image", "set", p.cfg.Pool+"/copies-"+disable, copyOption, disable)

@@ -53,10 +53,16 @@ func configure(conn *rados.Conn, cfg Config, confPath, cluster string) error {
 			}
 		}
 	}
+	if err := setSafe(conn); err != nil {
+		return err
+	}
 	for _, s := range cfg.settings() {
 		if err := set(conn, s); err != nil {
 			return err
 		}
+	}
+	if err := checkSafe(conn); err != nil {
+		return err
 	}
 	if option(conn, "mon_host") != "" && (confErr == nil || confPath == "") {
 		return nil
@@ -105,26 +111,9 @@ func readConf(conn *rados.Conn, path, cluster string) *StartError {
 	return e
 }
 
-// copyOption has librbd copy what it is given to write. Otherwise it uses the memory
-// until the write is over, and writing behind is over before that; and a write that
-// fails is never over (seen on 16.2.15, when blocklisted). It saves 13% of the CPU
-// of 1 MiB writes.
-const copyOption = "rbd_disable_zero_copy_writes"
-
-// settings are the options that Config asks for, Config.Options last, but for what
-// they may not change.
+// settings are the options that Config asks for, Config.Options last.
 func (c Config) settings() []setting {
-	list := []setting{
-		// A file system's users do say fsync (design, rule 8).
-		{"rbd_cache_writethrough_until_flush", "false"},
-		{"rbd_cache", strconv.FormatBool(c.Cache == WriteThrough)},
-		// The other policies keep what was read while the image is open, so that a
-		// reader would not see what another host has written and closed meanwhile.
-		{"rbd_cache_policy", "writearound"},
-	}
-	if c.Cache == WriteThrough {
-		list = append(list, setting{"rbd_cache_max_dirty", "0"})
-	}
+	var list []setting
 	if c.IOTimeout > 0 {
 		// Ceph takes whole seconds, and 0 for never.
 		seconds := fmt.Sprint(int64(math.Ceil(c.IOTimeout.Seconds())))
@@ -140,7 +129,32 @@ func (c Config) settings() []setting {
 		key, value, _ := strings.Cut(o, "=")
 		list = append(list, setting{key, value})
 	}
-	return append(list, setting{copyOption, "true"})
+	return list
+}
+
+// setSafe sets the options that safety rests on, but those that this librbd lacks.
+func setSafe(conn *rados.Conn) error {
+	for _, r := range rules {
+		before, err := conn.GetConfigOption(r.key)
+		if err != nil {
+			continue
+		}
+		if err := set(conn, setting{r.key, r.safe(before)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkSafe refuses what Config.Options have made of the options that safety rests on.
+func checkSafe(conn *rados.Conn) error {
+	for _, r := range rules {
+		value, err := conn.GetConfigOption(r.key)
+		if err == nil && !r.holds(value) {
+			return badOption("ceph option %s=%s is not safe: %s; leave it out", r.key, value, r.why)
+		}
+	}
+	return nil
 }
 
 // set sets one option.

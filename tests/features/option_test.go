@@ -1,10 +1,13 @@
 package features
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -63,6 +66,62 @@ func TestCacheModes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestUnsafeOptions sets librbd's cache for an image or a pool: fsync would tell nobody
+// of data that is lost, and a reader would not see what another host has written.
+func TestUnsafeOptions(t *testing.T) {
+	pool := env.Cluster.Pool(t)
+	m := env.Start(t, harness.Options{Pool: pool})
+	m.ExpectLog(t, `level=WARN msg="not opened: with rbd_cache`)
+	for _, level := range []string{"image", "pool"} {
+		path := m.Path(level)
+		rbd(t, "create", "--size", "4M", pool+"/"+level)
+		of := map[string]string{"image": pool + "/" + level, "pool": pool}[level]
+		rbd(t, "config", level, "set", of, "rbd_cache", "true")
+		w, err := os.OpenFile(path, os.O_WRONLY, 0)
+		w.Close() // of nil otherwise
+		harness.Want(t, "open for writing with the cache", err, syscall.EOPNOTSUPP)
+		m.WaitLog(t, `rbd config `+level+` rm `+of+` rbd_cache`)
+		f, err := os.Open(path)
+		harness.Must(t, err)
+		content.Close(t, f)
+		rbd(t, "config", level, "set", of, "rbd_cache_policy", "writeback")
+		harness.Soon(t, "open for reading with a cache that keeps", func() error {
+			f, err := os.Open(path)
+			if errors.Is(err, syscall.EOPNOTSUPP) {
+				return nil
+			}
+			if err == nil {
+				f.Close()
+			}
+			return fmt.Errorf("it is opened: %w", err)
+		})
+		rbd(t, "config", level, "rm", of, "rbd_cache")
+		harness.Must(t, os.WriteFile(path, []byte("data"), 0o600))
+	}
+}
+
+// TestOptionsOverridden has options in ceph.conf and in the monitors' configuration
+// that are not safe: the mount has its own.
+func TestOptionsOverridden(t *testing.T) {
+	text, err := os.ReadFile(env.Cluster.Conf())
+	harness.Must(t, err)
+	conf := filepath.Join(t.TempDir(), "ceph.conf")
+	text = append(text, "\n[client]\nrbd_cache = true\nrbd_cache_policy = writeback\nrbd_plugins = pwl_cache\n"...)
+	harness.Must(t, os.WriteFile(conf, text, 0o600))
+	for _, o := range []string{"rbd_cache true", "rbd_cache_policy writeback", "rbd_disable_zero_copy_writes false"} {
+		args := append([]string{"config", "set", "client"}, strings.Fields(o)...)
+		_, err := env.Cluster.Ceph(t.Context(), args...)
+		harness.Must(t, err)
+		t.Cleanup(func() { _, _ = env.Cluster.Ceph(context.Background(), "config", "rm", "client", args[3]) })
+	}
+	m := env.Start(t, harness.Options{Args: []string{"--conf", conf}})
+	image := imageName(t)
+	rbd(t, "create", "--size", bytesArg(9_000_001), spec(image))
+	c := content.New(t, 9_000_001)
+	c.Scribble(t, m.Path(image), 20)
+	c.CheckExport(t, env.Cluster, spec(image))
 }
 
 // TestMountFlags finds nosuid and nodev in mountinfo, and ro when asked for.
