@@ -25,26 +25,15 @@ func readyPipe() *readiness {
 }
 
 // tell lets go of the terminal and of the working directory, and tells the
-// parent that the pool is mounted. What is still written to stdout and stderr,
-// a panic above all, goes to the log file, if there is one.
-func (r *readiness) tell(logFile *os.File) error {
+// parent that the pool is mounted. What is still written to stdout and stderr
+// goes to the log.
+func (r *readiness) tell(log logTarget) error {
 	if r == nil {
 		return nil
 	}
 	defer r.pipe.Close()
-	sink := logFile
-	if sink == os.Stderr {
-		null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		defer null.Close()
-		sink = null
-	}
-	for fd := 1; fd <= 2; fd++ {
-		if err := unix.Dup3(int(sink.Fd()), fd, 0); err != nil {
-			return err
-		}
+	if err := log.adopt(); err != nil {
+		return err
 	}
 	// A relative path in CEPH_ARGS has to stay right for later connections.
 	if os.Getenv("CEPH_ARGS") == "" {

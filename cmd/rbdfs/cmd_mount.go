@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -48,36 +49,61 @@ func (c *mountCmd) Run(out console) error {
 	if c.Background && ready == nil {
 		return startDaemon(c.Dir, out)
 	}
-	signals := catchSignals(ready != nil)
-	logFile, err := c.logFlags.open()
+	signals := catchSignals(ready != nil || c.LogFile != "")
+	log, err := c.logFlags.target(ready != nil)
 	if err != nil {
 		return err
 	}
-	logger := c.logger(logFile)
+	defer log.close()
+	logger := c.logger(log)
+	if file, ok := log.(*fileLog); ok {
+		go file.reopenOn(hangups(), logger)
+	}
 	if err := c.cephFlags.absolute(); err != nil {
 		return err
 	}
+	return c.run(out, log, logger, signals, ready)
+}
+
+// run mounts, tells a waiting parent, and serves.
+func (c *mountCmd) run(out console, log logTarget, logger *slog.Logger, signals <-chan os.Signal, ready *readiness) error {
 	began := time.Now()
 	m, err := c.start(logger, signals)
 	if err != nil {
 		return err
 	}
 	logger.Info("mounted", "pool", c.Pool.String(), "dir", m.keeper.mount.path, "took", time.Since(began).Round(time.Millisecond))
-	if err := ready.tell(logFile); err != nil {
+	system, ok := log.(*systemLog)
+	if ok && !hasSyslog() {
+		fmt.Fprintln(out.stderr, "rbdfs: there is no log of the system, neither the journal nor syslog (/dev/log), until one is started; name a file for the log with --log-file")
+	}
+	if err := ready.tell(log); err != nil {
 		logger.Warn("the process that started this one is gone", "error", err)
 	}
-	return m.serve(signals)
+	err = m.serve(signals)
+	if err != nil && system != nil { // which main's sentence does not reach
+		logger.Error("the mount has ended", "error", err)
+	}
+	return err
 }
 
-// catchSignals takes over the signals that would end the process.
-func catchSignals(background bool) <-chan os.Signal {
+// hangups are the signals that ask for the log file to be opened anew.
+func hangups() <-chan os.Signal {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	return signals
+}
+
+// catchSignals takes over the signals that would end the process. SIGHUP asks for
+// the end only in the foreground without a log file, and not after nohup(1).
+func catchSignals(keepsOn bool) <-chan os.Signal {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
 	// Writing to a log that nobody reads any more is no reason to end.
 	signal.Ignore(syscall.SIGPIPE)
-	if background {
+	if keepsOn {
 		signal.Ignore(syscall.SIGHUP)
-	} else {
+	} else if !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(signals, syscall.SIGHUP)
 	}
 	return signals

@@ -51,6 +51,13 @@ const (
 	// forceTime is how long an "umount -f" has to take a mount away after it has
 	// ended the connection.
 	forceTime = time.Second
+	// logRetry is how long the system's log has until it is tried again, and logGrace
+	// how long the end waits for it. mostQueued is how many bytes wait for it, and
+	// mostLine how long a line may be.
+	logRetry   = time.Second
+	logGrace   = 2 * time.Second
+	mostQueued = 1 << 20
+	mostLine   = 32 << 10
 	// reportEvery is how often the log tells that a shutdown still waits.
 	reportEvery = 10 * time.Second
 )

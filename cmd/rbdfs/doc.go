@@ -8,6 +8,8 @@
 //	flags_image.go     how new and open images behave
 //	value_*.go         types of flag values that check themselves
 //	log.go             where the log goes, and in which form
+//	log_file.go        the log in a file, which can be rotated
+//	log_system.go      a daemon's log in the system's, by syslog.go and log_severity.go
 //	defaults.go        the default of every flag, in one place
 //	exitcodes.go       the exit codes, a sentence each
 //	start_*.go         what must hold before a mount: directory, FUSE, cluster
@@ -25,8 +27,9 @@
 // SIGINT, SIGTERM and SIGQUIT ask to unmount. While something is open the mount
 // goes on serving, and the log names the images and who holds them; the second
 // such signal flushes everything, detaches the mount and exits. SIGHUP, sent
-// when a terminal closes, asks but never counts as the second; a background
-// daemon ignores it. SIGPIPE is ignored, so that a reader of the log who goes
+// when a terminal closes, asks but never counts as the second; with a log file it
+// opens that anew instead, and a background daemon without one and a program under
+// nohup(1) ignore it. SIGPIPE is ignored, so that a reader of the log who goes
 // away does not end the mount. Only SIGKILL, and what the program cannot
 // catch, ends it with writes not flushed.
 //

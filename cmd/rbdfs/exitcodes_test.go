@@ -110,7 +110,7 @@ func TestLogFormats(t *testing.T) {
 	for format, want := range map[string]string{"text": `msg="a b" x=1`, "json": `"msg":"a b","x":1`} {
 		var b strings.Builder
 		f := logFlags{LogFormat: format, LogLevel: "warn"}
-		logger := f.logger(&b)
+		logger := slog.New(f.form(&b))
 		logger.Info("not this")
 		logger.Warn("a b", "x", 1)
 		if !strings.Contains(b.String(), want) || strings.Contains(b.String(), "not this") {

@@ -10,28 +10,41 @@ import (
 type logFlags struct {
 	LogFormat string `enum:"text,json" default:"${log_format}" help:"Form of the log: ${enum}."`
 	LogLevel  string `enum:"debug,info,warn,error" default:"${log_level}" help:"Least level that is logged: ${enum}."`
-	LogFile   string `type:"path" placeholder:"FILE" help:"Append the log to a file instead of stderr."`
+	LogFile   string `type:"path" placeholder:"FILE" help:"Append the log to a file instead of stderr, or of the system's log in the background; SIGHUP opens it anew."`
 }
 
-// open returns the file of the log, stderr without --log-file.
-func (f *logFlags) open() (*os.File, error) {
-	if f.LogFile == "" {
-		return os.Stderr, nil
+// logTarget is where the log goes. Its methods may overlap, and so may writes.
+type logTarget interface {
+	// handler returns a handler for all records, of the form that is given.
+	handler(form func(io.Writer) slog.Handler) slog.Handler
+	// adopt has a daemon's stdout and stderr go where the log goes.
+	adopt() error
+	// close waits until all is written, but not for long.
+	close()
+}
+
+// target returns where the log goes.
+func (f *logFlags) target(background bool) (logTarget, error) {
+	switch {
+	case f.LogFile != "":
+		return openLogFile(f.LogFile)
+	case background:
+		return newSystemLog(f.form, syslogSender()), nil
+	default:
+		return terminal{}, nil
 	}
-	file, err := os.OpenFile(f.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
-	if err != nil {
-		return nil, failf(exitLogFile, "log file %q cannot be written (%v); name another with --log-file", f.LogFile, reason(err))
-	}
-	return file, nil
 }
 
 // logger makes the logger that everything gets.
-func (f *logFlags) logger(w io.Writer) *slog.Logger {
+func (f *logFlags) logger(t logTarget) *slog.Logger { return slog.New(t.handler(f.form)) }
+
+// form is the handler of --log-format.
+func (f *logFlags) form(w io.Writer) slog.Handler {
 	options := &slog.HandlerOptions{Level: f.level()}
 	if f.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.NewJSONHandler(w, options)
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.NewTextHandler(w, options)
 }
 
 // level is slog's value of --log-level.
@@ -42,3 +55,10 @@ func (f *logFlags) level() slog.Level {
 	}
 	return level
 }
+
+// terminal is the log of a mount in the foreground: stderr.
+type terminal struct{}
+
+func (terminal) handler(form func(io.Writer) slog.Handler) slog.Handler { return form(os.Stderr) }
+func (terminal) adopt() error                                           { return nil }
+func (terminal) close()                                                 {}
