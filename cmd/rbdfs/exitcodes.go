@@ -33,6 +33,7 @@ const (
 	exitCephOption     exitCode = 19
 	exitDataPool       exitCode = 20
 	exitCluster        exitCode = 21
+	exitKeyType        exitCode = 22
 
 	exitDirMissing  exitCode = 30
 	exitDirNotDir   exitCode = 31
@@ -73,7 +74,7 @@ var exitSentences = map[exitCode]string{
 
 	exitConfMissing:    "There is no ceph.conf.",
 	exitConfUnreadable: "The ceph.conf cannot be read, or is not in its format.",
-	exitKeyringMissing: "There is no keyring, or none that has this user's key.",
+	exitKeyringMissing: "There is no keyring in Ceph's format, or none that has this user's key.",
 	exitAuthRefused:    "The cluster refuses the user or the key.",
 	exitMonsSilent:     "No monitor answers in time, or none is known.",
 	exitPoolMissing:    "The pool does not exist.",
@@ -83,6 +84,7 @@ var exitSentences = map[exitCode]string{
 	exitCephOption:     "Ceph does not take an option of --ceph-option, CEPH_ARGS or the like.",
 	exitDataPool:       "The pool of --data-pool does not exist.",
 	exitCluster:        "The cluster answers, but with an error; the message says which.",
+	exitKeyType:        "The keyring has a key of a type that the installed librados does not know, aes256k before 19.2.6 and 20.2.4.",
 
 	exitDirMissing:  "The directory to mount on does not exist.",
 	exitDirNotDir:   "What to mount on is not a directory.",

@@ -78,7 +78,7 @@ func TestStartFailures(t *testing.T) {
 	cfg := librbd.Config{Pool: "vms", Namespace: "ns", DataPool: "ec"}
 	for step, want := range map[librbd.Step]exitCode{
 		librbd.BadOption: exitCephOption, librbd.ConfMissing: exitConfMissing, librbd.ConfUnreadable: exitConfUnreadable,
-		librbd.KeyringMissing: exitKeyringMissing, librbd.AuthRefused: exitAuthRefused, librbd.MonitorsSilent: exitMonsSilent,
+		librbd.KeyringMissing: exitKeyringMissing, librbd.KeyringUnreadable: exitKeyringMissing, librbd.KeyTypeUnknown: exitKeyType, librbd.AuthRefused: exitAuthRefused, librbd.MonitorsSilent: exitMonsSilent,
 		librbd.NoPool: exitPoolMissing, librbd.NoNamespace: exitNamespace, librbd.NotInitialised: exitPoolNotInit,
 		librbd.CapsTooSmall: exitCaps, librbd.Failed: exitCluster, "a new step": exitCluster,
 	} {

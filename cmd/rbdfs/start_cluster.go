@@ -81,6 +81,10 @@ func startFailure(cfg librbd.Config, err error) error {
 		return failf(exitConfUnreadable, "ceph.conf or an option is no use (%s: %v); correct it, or name another file with --conf", e.Subject, reason(e.Err))
 	case librbd.KeyringMissing:
 		return failf(exitKeyringMissing, "no keyring of the user is there (looked for %s); name it with --keyring, or the user with --id", e.Subject)
+	case librbd.KeyringUnreadable:
+		return failf(exitKeyringMissing, "the keyring is no use (%s: %v); get it again with \"ceph auth get\", or name another with --keyring", e.Subject, e.Err)
+	case librbd.KeyTypeUnknown:
+		return failf(exitKeyType, "the installed librados does not know that type of key (%s: %v); install librados 19.2.6, 20.2.4 or later, or name a keyring with --keyring that has only keys of type aes", e.Subject, e.Err)
 	case librbd.AuthRefused:
 		return failf(exitAuthRefused, "the cluster refuses the user or its key (%s: %v); check --id, and that --keyring names a file that holds the key and may be read", e.Subject, reason(e.Err))
 	case librbd.MonitorsSilent:

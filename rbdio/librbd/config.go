@@ -102,17 +102,19 @@ type Step string
 
 // The steps of Connect that can fail for a reason a user can do something about.
 const (
-	BadOption      Step = "option"            // one of Config, or of the environment
-	ConfMissing    Step = "conf missing"      // no ceph.conf
-	ConfUnreadable Step = "conf unreadable"   // no permission, or no sense in it
-	KeyringMissing Step = "keyring missing"   // none of the keyrings is there
-	AuthRefused    Step = "auth refused"      // wrong user or key
-	MonitorsSilent Step = "monitors silent"   // no answer in time
-	NoPool         Step = "no pool"           // the pool, or the data pool
-	NoNamespace    Step = "no namespace"      // the pool has no such namespace
-	NotInitialised Step = "not initialised"   // rbd pool init was not run
-	CapsTooSmall   Step = "caps too small"    // the user may not list the pool
-	Failed         Step = "connection failed" // anything else
+	BadOption         Step = "option"             // one of Config, or of the environment
+	ConfMissing       Step = "conf missing"       // no ceph.conf
+	ConfUnreadable    Step = "conf unreadable"    // no permission, or no sense in it
+	KeyringMissing    Step = "keyring missing"    // none of the keyrings is there
+	KeyringUnreadable Step = "keyring unreadable" // no sense in it
+	KeyTypeUnknown    Step = "key type unknown"   // a key that this librados cannot use
+	AuthRefused       Step = "auth refused"       // wrong user or key
+	MonitorsSilent    Step = "monitors silent"    // no answer in time
+	NoPool            Step = "no pool"            // the pool, or the data pool
+	NoNamespace       Step = "no namespace"       // the pool has no such namespace
+	NotInitialised    Step = "not initialised"    // rbd pool init was not run
+	CapsTooSmall      Step = "caps too small"     // the user may not list the pool
+	Failed            Step = "connection failed"  // anything else
 )
 
 // StartError is the answer of Connect: the step that failed, and why. Subject is

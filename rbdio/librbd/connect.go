@@ -3,7 +3,6 @@ package librbd
 import (
 	"errors"
 	"os"
-	"strings"
 	"syscall"
 
 	"github.com/ceph/go-ceph/rados"
@@ -38,6 +37,11 @@ func dial(cfg Config) (*session, error) {
 // that is not there, and the same for one that does not have the user.
 func connectError(conn *rados.Conn, user string, errno syscall.Errno) error {
 	e := &StartError{Step: Failed, Subject: user, Err: errno}
+	if errno == syscall.EIO || errno == syscall.EINVAL {
+		if bad := keyError(conn, user); bad != nil {
+			return bad
+		}
+	}
 	switch errno {
 	case syscall.ETIMEDOUT:
 		e.Step = MonitorsSilent
@@ -61,13 +65,12 @@ func keyringMissing(conn *rados.Conn) (paths string, missing bool) {
 	if option(conn, "key") != "" || option(conn, "keyfile") != "" {
 		return "", false
 	}
-	paths = option(conn, "keyring")
-	for _, path := range strings.FieldsFunc(paths, func(r rune) bool { return strings.ContainsRune(",; \t", r) }) {
+	for _, path := range keyringPaths(conn) {
 		if _, err := os.Stat(path); err == nil || !errors.Is(err, os.ErrNotExist) {
-			return paths, false
+			return "", false
 		}
 	}
-	return paths, true
+	return option(conn, "keyring"), true
 }
 
 // enter opens the pool and the namespace, and lists them once.

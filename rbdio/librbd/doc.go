@@ -4,6 +4,7 @@
 // # Structure
 //
 //	connect.go, options.go, environment.go   from a Config to a connection
+//	key.go                                   the user's key: where it is, and its type
 //	config.go                                Config, and StartError for a start that fails
 //	session.go, pool.go                      the connection of now, and its successor
 //	directory.go                             names and ids: List, Lookup, Create, Rename

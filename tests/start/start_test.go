@@ -1,6 +1,7 @@
 package start
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -36,6 +37,7 @@ func badConfigs(t *testing.T) []badStart {
 	if out, err := exec.Command("ceph-authtool", "--create-keyring", wrong, "--gen-key", "-n", cluster.Admin).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	future := writeFile(t, "keyring", "[client.admin]\n\tkey = "+futureKey()+"\n")
 	return []badStart{
 		{name: "no conf", code: 10, args: []string{"-c", "/nowhere/ceph.conf"}, says: "/nowhere/ceph.conf"},
 		{name: "no conf by environment", code: 10, env: []string{"CEPH_CONF=/nowhere/env.conf"}, says: "/nowhere/env.conf"},
@@ -44,6 +46,8 @@ func badConfigs(t *testing.T) []badStart {
 		{name: "monitor without address", code: 11, args: []string{"-c", conf, "-m", "no host"}, says: "no host"},
 		{name: "no keyring", code: 12, args: []string{"-c", conf, "-k", "/nowhere/keyring"}, says: "/nowhere/keyring"},
 		{name: "no keyring by environment", code: 12, args: []string{"-c", conf}, env: []string{"CEPH_KEYRING=/nowhere/k"}, says: "/nowhere/k"},
+		{name: "no keyring in the file", code: 12, args: []string{"-c", conf, "-k", garbage}, says: garbage},
+		{name: "key of an unknown type", code: 22, args: []string{"-c", conf, "-k", future}, says: future + ": the key of client.admin"},
 		{name: "wrong key", code: 13, args: []string{"-c", conf, "-k", wrong}, says: cluster.Admin},
 		{name: "user not in keyring", code: 13, args: []string{"-c", conf, "-k", wrong, "--id", "nobody"}, says: "client.nobody"},
 		{name: "silent monitor", code: 14, args: []string{"-c", conf, "-m", "127.0.0.1:1"}, says: "127.0.0.1:1"},
@@ -52,6 +56,14 @@ func badConfigs(t *testing.T) []badStart {
 		{name: "usage", code: 3, args: []string{"-c", conf, "--object-size", "5M"}, says: "--object-size"},
 		{name: "log file", code: 5, args: []string{"-c", conf, "--log-file", "/nowhere/log"}, says: "/nowhere/log"},
 	}
+}
+
+// futureKey is a key of a type that no librados knows, in the form of all keys: the
+// type, the time, the length of the secret, and the secret.
+func futureKey() string {
+	raw := make([]byte, 12+64)
+	raw[0], raw[10] = 9, 64
+	return base64.StdEncoding.EncodeToString(raw)
 }
 
 // badPools are starts that fail by the pool.
