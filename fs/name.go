@@ -6,19 +6,22 @@ import (
 )
 
 // Image names and file names map one to one. RBD allows any bytes but NUL in an
-// image's name; a file name can hold neither a slash nor what stands for
-// something else in the mount's root. A byte that is in the way is escaped as
-// in a URL, and so is a '%' that would be read as the start of such an escape:
+// image's name; a file name can hold neither a slash nor what stands for something
+// else in the mount's root. These are written as in a URL:
 //
-//	a/b      a%2Fb
+//	a/b      a%2Fb       each slash
+//	.snap    %2Esnap     the first byte of a reserved name
+//
+// So an image that is really called a%2Fb needs another file name, and then so does
+// one that is called by that: each has one 25 more behind the '%'.
+//
 //	a%2Fb    a%252Fb
-//	100%     100%
-//	.snap    %2Esnap
+//	a%252Fb  a%25252Fb
+//	%2Esnap  %252Esnap
 //
-// Each image has one file name, and a file name that differs from it in any way
-// ("a%2fb", "%41") names nothing, so that no image has two names. All other
-// bytes stay, control characters and invalid UTF-8 too: a listing is for
-// programs, and ls quotes what it shows.
+// All else is itself: Windows%2010.iso, 100%25, a%2fb, %41, control characters and
+// invalid UTF-8 too. A listing is for programs, and ls quotes what it shows. So every
+// name that a file can have stands for one image, and no image has two.
 
 // nameMax is the longest file name in bytes: NAME_MAX of limits.h. FUSE itself
 // lets up to 1024 bytes through.
@@ -37,21 +40,33 @@ const (
 	fullDiffName = ".full" // in diffDirName
 )
 
+// The escapes of the two, behind '%' and any number of escapedPercent.
+const (
+	escapedPercent = "25"
+	escapedSlash   = "2F"
+	escapedDot     = "2E"
+)
+
 // fileName returns the file name of an image, and false for one that cannot be
 // shown: its file name would be longer than nameMax.
 func fileName(image string) (name string, ok bool) {
 	if image == "" || strings.IndexByte(image, 0) >= 0 {
 		return "", false // librbd has no such names
 	}
+	switch {
+	case reserved(image):
+		return "%" + escapedDot + image[1:], true
+	case likeReserved(image):
+		name = "%" + escapedPercent + image[1:]
+		return name, len(name) <= nameMax
+	}
 	var b strings.Builder
 	for i := range len(image) {
 		switch c := image[i]; {
 		case c == '/':
-			b.WriteString("%2F")
-		case c == '%' && startsEscape(image[i:]):
-			b.WriteString("%25")
-		case c == '.' && i == 0 && reserved(image):
-			b.WriteString("%2E")
+			b.WriteString("%" + escapedSlash)
+		case likeSlash(image[i:]):
+			b.WriteString("%" + escapedPercent)
 		default:
 			b.WriteByte(c)
 		}
@@ -62,23 +77,60 @@ func fileName(image string) (name string, ok bool) {
 // imageName returns the name of the image that a file name stands for. ENOENT
 // when it can stand for none, ENAMETOOLONG when it is too long for a file.
 func imageName(file string) (image string, errno syscall.Errno) {
-	if len(file) > nameMax {
+	switch {
+	case len(file) > nameMax:
 		return "", syscall.ENAMETOOLONG
+	case file == "" || reserved(file) || strings.ContainsAny(file, "/\x00"):
+		return "", syscall.ENOENT
+	case likeReserved(file):
+		if tail, ok := strings.CutPrefix(file, "%"+escapedDot); ok {
+			return "." + tail, 0
+		}
+		return "%" + file[1+len(escapedPercent):], 0
 	}
 	var b strings.Builder
 	for rest := file; rest != ""; {
-		if startsEscape(rest) {
-			b.WriteByte(unhex(rest[1])<<4 | unhex(rest[2]))
-			rest = rest[3:]
-			continue
+		switch tail, slash := strings.CutPrefix(rest, "%"+escapedSlash); {
+		case slash:
+			b.WriteByte('/')
+			rest = tail
+		case likeSlash(rest):
+			b.WriteByte('%')
+			rest = rest[1+len(escapedPercent):]
+			// What is left of it is written as it is, as it has no '%' of its own.
+		default:
+			b.WriteByte(rest[0])
+			rest = rest[1:]
 		}
-		b.WriteByte(rest[0])
-		rest = rest[1:]
-	}
-	if canonical, ok := fileName(b.String()); !ok || canonical != file {
-		return "", syscall.ENOENT
 	}
 	return b.String(), 0
+}
+
+// likeSlash tells whether s starts with a slash's escape, or with one that is escaped
+// itself.
+func likeSlash(s string) bool {
+	rest, ok := unescaped(s)
+	return ok && strings.HasPrefix(rest, escapedSlash)
+}
+
+// likeReserved tells whether s is a reserved name's escape, or one that is escaped
+// itself.
+func likeReserved(s string) bool {
+	rest, ok := unescaped(s)
+	if !ok {
+		return false
+	}
+	tail, ok := strings.CutPrefix(rest, escapedDot)
+	return ok && reserved("."+tail)
+}
+
+// unescaped returns what is behind a '%' and all of its escapedPercent.
+func unescaped(s string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(s, "%")
+	for ok && strings.HasPrefix(rest, escapedPercent) {
+		rest = rest[len(escapedPercent):]
+	}
+	return rest, ok
 }
 
 // FileName is the file name of an image or a snapshot in a mount; false for one
@@ -120,24 +172,4 @@ func reserved(name string) bool {
 		return true
 	}
 	return false
-}
-
-// startsEscape tells whether s starts with '%' and two hex digits.
-func startsEscape(s string) bool {
-	return len(s) >= 3 && s[0] == '%' && isHex(s[1]) && isHex(s[2])
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'A' <= c && c <= 'F' || 'a' <= c && c <= 'f'
-}
-
-// unhex returns the value of a hex digit.
-func unhex(c byte) byte {
-	switch {
-	case c <= '9':
-		return c - '0'
-	case c <= 'F':
-		return c - 'A' + 10
-	}
-	return c - 'a' + 10
 }

@@ -153,7 +153,7 @@ func TestFileFromCreationToRemoval(t *testing.T) {
 func TestRefusedNames(t *testing.T) {
 	tr := newTree(t)
 	for name, errno := range map[string]syscall.Errno{
-		"a@b": syscall.EINVAL, "a%2Fb": syscall.EINVAL, "a%2fb": syscall.EINVAL, ".snap": syscall.EPERM, ".trash": syscall.EPERM,
+		"a@b": syscall.EINVAL, "a%2Fb": syscall.EINVAL, ".snap": syscall.EPERM, ".trash": syscall.EPERM,
 		".group": syscall.EPERM, strings.Repeat("x", 256): syscall.ENAMETOOLONG,
 	} {
 		_, status := tr.create(name, syscall.O_RDWR, 0o600)
