@@ -15,9 +15,13 @@ const (
 	featureFastDiff      = rbd.FeatureFastDiff
 	featureJournaling    = rbd.FeatureJournaling
 	featureDataPool      = rbd.FeatureDataPool
-	featureMigrating     = rbd.FeatureMigrating
 	featureNonPrimary    = 1 << 10
 	featureDirtyCache    = 1 << 11
+
+	// featuresOwnData are the features of an image whose data is in objects of its own
+	// and its parents': all that are known, but migrating and dirty-cache.
+	featuresOwnData = rbd.FeatureLayering | featureStriping | featureExclusiveLock | featureObjectMap | featureFastDiff |
+		rbd.FeatureDeepFlatten | featureJournaling | featureDataPool | rbd.FeatureOperations | featureNonPrimary
 
 	flagObjectMapInvalid = 1 << 0
 	flagFastDiffInvalid  = 1 << 1

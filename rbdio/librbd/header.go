@@ -159,10 +159,11 @@ func (s *session) allocated(mapObject string, h header) int64 {
 // objectMapLoad is the method that returns an object map.
 const objectMapLoad = "object_map_load"
 
-// mapped tells whether the image has an object map that says something of it, and
-// can be relied on.
+// mapped tells whether the image has an object map that says all of it, and can be
+// relied on.
 func (h header) mapped() bool {
-	return h.size != 0 && h.features&featureObjectMap != 0 && h.flags&flagObjectMapInvalid == 0 && !h.parent
+	return h.size != 0 && h.features&featureObjectMap != 0 && h.flags&flagObjectMapInvalid == 0 && !h.parent &&
+		!elsewhere(h.features)
 }
 
 // allocated counts an image's objects by the answer of objectMapLoad.

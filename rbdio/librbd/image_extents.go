@@ -8,7 +8,6 @@ import "C"
 
 import (
 	"sort"
-	"syscall"
 	"unsafe"
 
 	"rbdfs/rbdio"
@@ -16,7 +15,7 @@ import (
 
 // Extents returns what of [fileOff, fileOff+length) may hold data.
 //
-// Calls rados_read_op_exec with get_flags, and rbd_diff_iterate2.
+// Calls those of foreign, and rbd_diff_iterate2.
 func (i *readImage) Extents(fileOff, length uint64) ([]rbdio.Extent, error) {
 	size, err := i.Size()
 	if err != nil {
@@ -73,16 +72,11 @@ func (i *image) Extents(fileOff, length uint64) ([]rbdio.Extent, error) {
 }
 
 // mapsValid tells whether object map and fast diff, if there are any, can be
-// believed. It asks the OSD: an image that is open for reading has no watcher, so
-// librbd would not hear of another client's invalidating them.
+// believed, and all data is where they look. It asks the OSD: an image that is open for
+// reading has no watcher, so librbd would not hear of another client's invalidating them.
 func (i *readImage) mapsValid() (bool, error) {
-	out, errno := readStep(i.s.io, headerObject(i.id), "get_flags", new(encoder).u64(i.snap).b)
-	d := &decoder{b: out}
-	flags := d.u64()
-	if errno == 0 && d.err != nil {
-		errno = syscall.EIO
-	}
-	return flags&(flagObjectMapInvalid|flagFastDiffInvalid) == 0,
+	foreign, flags, errno := i.s.foreign(i.id, i.snap)
+	return !foreign && flags&(flagObjectMapInvalid|flagFastDiffInvalid) == 0,
 		i.s.check(errno, "ask for the flags of %s", i.label)
 }
 

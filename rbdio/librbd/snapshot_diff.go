@@ -43,7 +43,7 @@ func (i *snapshotImage) Changed(older uint64) ([]rbdio.Extent, error) {
 // changedByMaps is Changed where the object maps tell; false where there are none,
 // or one of them is not to be believed.
 func (i *snapshotImage) changedByMaps(older, size uint64) ([]rbdio.Extent, bool, error) {
-	if i.features&featureFastDiff == 0 || i.features&featureStriping != 0 {
+	if i.features&featureFastDiff == 0 || i.features&featureStriping != 0 || elsewhere(i.features) {
 		return nil, false, nil
 	}
 	ids, err := i.snapsSince(older)
@@ -147,11 +147,18 @@ func (i *snapshotImage) compareMaps(ids, needed []uint64, size uint64) ([]rbdio.
 }
 
 // Diff returns what of a range has changed since an older snapshot, as the OSDs
-// know it of each object.
+// know it of each object; all of it where data may be elsewhere.
 //
-// Calls rbd_diff_iterate2, and rados_read_op_exec with parent_overlap_get and
-// snapshot_get.
+// Calls rbd_diff_iterate2, those of foreign, and rados_read_op_exec with
+// parent_overlap_get and snapshot_get.
 func (i *snapshotImage) Diff(older, fileOff, length uint64) ([]rbdio.DiffExtent, error) {
+	foreign, _, errno := i.s.foreign(i.id, i.snap)
+	if foreign || errno != 0 {
+		if err := i.bothThere(older); err != nil {
+			return nil, err
+		}
+		return []rbdio.DiffExtent{{Extent: rbdio.Extent{Off: fileOff, Len: length}}}, i.s.check(errno, "compare %s", i.label)
+	}
 	overlap, err := i.parentOverlap()
 	if err != nil {
 		return nil, err
