@@ -46,6 +46,7 @@ type File struct {
 	size     uint64
 	physical uint64
 	step     uint64
+	full     bool // the pool has refused data, and has taken none since
 	resizing bool
 	resizes  uint64
 	writes   int

@@ -85,8 +85,19 @@ func (f *File) writeOnce(p []byte, fileOff, end uint64) error {
 		return err
 	}
 	err = l.rw.WriteAt(p, fileOff)
+	if err == nil && f.mayNotFit(end) {
+		err = f.flushAside(l)
+	}
 	f.endWrite(l, end, err)
 	return err
+}
+
+// mayNotFit tells whether a write that reaches to end is not to be answered before it
+// is on the OSDs: the file would be longer than what there is of it.
+func (f *File) mayNotFit(end uint64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.full && end > f.size
 }
 
 // beginWrite makes room for a write to [fileOff, end) and counts it as in flight.
@@ -188,6 +199,7 @@ func (f *File) flushImage(l *lease) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.full = false
 	f.absorbLocked()
 	if f.dirty && alone && gen == f.writeGen {
 		f.dirty = false

@@ -103,6 +103,9 @@ func (f *File) doneLocked(l *lease, err error) {
 		f.fenced = true
 		f.gate.Shut()
 	}
+	if errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.ENOSPC) {
+		f.full, f.step = true, 0
+	}
 	l.refs--
 	if l.refs == 0 {
 		if l.retired {

@@ -29,8 +29,7 @@ func (f *File) growLocked(l *lease, end uint64) error {
 			f.changed.Wait()
 			continue
 		}
-		f.step = min(max(2*f.step, firstStep), maxStep)
-		physical, step := f.physical, f.step
+		physical, step := f.physical, f.nextStepLocked(l)
 		f.resizing = true
 		f.mu.Unlock()
 		now, ours, err := growImage(l.rw, physical, end, step)
@@ -39,13 +38,23 @@ func (f *File) growLocked(l *lease, end uint64) error {
 		if err != nil {
 			return tooLarge(err, end)
 		}
-		f.physical = now
+		f.physical, f.step = now, step
 		if !ours {
 			f.size = now
 			f.holes.forget()
 		}
 	}
 	return nil
+}
+
+// nextStepLocked returns how far to grow ahead of a write: twice as far as the last
+// time, but not at all where that could not be undone, or where the pool has just
+// refused data, so that the next write is likely to fail.
+func (f *File) nextStepLocked(l *lease) uint64 {
+	if f.full || !l.rw.MayGrowAhead() {
+		return 0
+	}
+	return min(max(2*f.step, firstStep), maxStep)
 }
 
 // growImage makes an image reach to end and a step further, and returns the size
@@ -175,29 +184,17 @@ func settleImage(img Image, size, physical uint64) (uint64, error) {
 	if err != nil || now != physical {
 		return now, err
 	}
-	alone, err := img.MayShrink()
-	if err == nil && !alone {
-		// Taken by another client, or by this one to rename or remove the image; if
-		// it is free by now, this takes it back.
-		err = img.Grow(physical)
-	}
+	cut, err := img.CutBack(physical, size, func() (bool, error) {
+		theirs, err := holdsData(img, size, physical)
+		return !theirs, err
+	})
 	if err != nil {
 		return 0, err
 	}
-	// The data comes before the lock: who has that afterwards had it all the time,
-	// since only a change of ours takes it back.
-	theirs, err := holdsData(img, size, physical)
-	if err != nil {
-		return 0, err
+	if !cut {
+		return img.Size()
 	}
-	alone, err = img.MayShrink()
-	if err != nil {
-		return 0, err
-	}
-	if theirs || !alone {
-		return physical, nil
-	}
-	return size, img.Resize(size)
+	return size, nil
 }
 
 // holdsData tells whether a byte of [off, end) is not zero. This client has

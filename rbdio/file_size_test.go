@@ -153,6 +153,46 @@ func TestImageThatOthersMayHaveWrittenIsNotCut(t *testing.T) {
 	})
 }
 
+func TestFullPoolEndsGrowingAhead(t *testing.T) {
+	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
+		f := r.open(r.create("vm1", 0), true)
+		defer r.release(f, true)
+		must(t, f.WriteAt(filled(5000, 1), 0))
+		r.pool.Fail("Flush", 1, syscall.EDQUOT)
+		wantErrno(t, f.Fsync(), syscall.EDQUOT)
+		r.wantSizes(f, 5000, 5000)
+		for range 3 { // nothing is left of a write that was refused, and the next goes no further
+			r.pool.Fail("Flush", 1, syscall.EDQUOT)
+			wantErrno(t, f.WriteAt(filled(1000, 2), 5000), syscall.EDQUOT)
+			r.wantSizes(f, 5000, 6000)
+		}
+		must(t, f.WriteAt(filled(1000, 3), 5000)) // there is room again
+		r.wantSizes(f, 6000, 6000)
+		must(t, f.WriteAt(filled(1000, 4), 6000))
+		r.wantSizes(f, 7000, 7000+4*mib)
+		wantErrno(t, f.Fsync(), syscall.EDQUOT) // of the refused writes
+		r.wantSizes(f, 7000, 7000)
+		wantBytes(t, f, 5000, filled(1000, 3))
+	})
+}
+
+func TestWriteOfAnotherDuringTheCutIsKept(t *testing.T) {
+	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
+		f := r.open(r.create("vm1", 0), true)
+		defer r.release(f, true)
+		must(t, f.WriteAt(filled(5000, 1), 0))
+		physical := r.physical(f.ID())
+		release := r.pool.Block("Extents") // by which the cut looks for others' data
+		end := begin(f.Fsync)
+		r.pool.Await("Extents", 1)
+		must(t, r.pool.Foreign().Write(f.ID(), []byte("theirs"), 9000))
+		release()
+		must(t, end())
+		r.wantSizes(f, physical, physical)
+		wantBytes(t, f, 9000, []byte("theirs"))
+	})
+}
+
 func TestGrowthNearALimitIsExact(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 0), true)

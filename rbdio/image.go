@@ -40,9 +40,14 @@ type Image interface {
 	Grow(size uint64) error
 	// Flush returns when all that was written before is on the OSDs.
 	Flush() error
-	// MayShrink tells whether no other client writes to the image now: true when
-	// this one holds the exclusive lock, or when the image has no such lock.
-	MayShrink() (bool, error)
+	// CutBack makes an image of from bytes smaller, but only if empty says that all
+	// behind size reads as zeros, and if no other client can have written to it since
+	// before empty was called. It tells whether it has: not when another client has
+	// the exclusive lock, or has given the image another size. empty may be called
+	// more than once.
+	CutBack(from, size uint64, empty func() (bool, error)) (cut bool, err error)
+	// MayGrowAhead tells whether CutBack can be used on this image.
+	MayGrowAhead() bool
 	// Flatten copies all that a parent backs into the image, which then has no
 	// parent, and tells how far it is; EINVAL without a parent. What was copied
 	// before an error stays.

@@ -8,7 +8,7 @@ import "time"
 // them, which a slow cluster would reach. The two allowances are separate, so
 // that ls goes on while writes wait. A call over the limit waits for its turn.
 //
-// What needs no answer of the cluster, Key and Layout, and what must not wait
+// What needs no answer of the cluster, Key, Layout and MayGrowAhead, and what must not wait
 // for others, closing, is not counted; nor is flattening, which may take hours and
 // is bounded by who runs it, nor what passes by way of Direct, which pins no thread.
 func Limit(pool Pool, data, metadata int) Pool {
@@ -277,7 +277,9 @@ func (l *limitedImage) Grow(size uint64) error {
 
 func (l *limitedImage) Flatten(p *Progress) error { return l.image.Flatten(p) }
 
-func (l *limitedImage) MayShrink() (bool, error) {
-	defer l.metadata.take()()
-	return l.image.MayShrink()
+func (l *limitedImage) CutBack(from, size uint64, empty func() (bool, error)) (bool, error) {
+	defer l.metadata.take()() // and empty takes turns of data, which wait for none of these
+	return l.image.CutBack(from, size, empty)
 }
+
+func (l *limitedImage) MayGrowAhead() bool { return l.image.MayGrowAhead() }

@@ -21,6 +21,7 @@
 //	patience.go                              what waits for another's group snapshot
 //	image_open.go, image_io.go               images
 //	image_options.go                         librbd's options that safety rests on
+//	image_cut.go, cut.c                      giving back what an image grew ahead
 //	image_extents.go                         where an image may have data
 //	exec.go, exec.c                          several cls_rbd methods in one RADOS operation
 //	encoding.go, objectmap.go                Ceph's encodings, pure Go
@@ -43,6 +44,8 @@
 // which may be a running machine's. One operation reads everything; a second
 // counts the objects by the object map. Where a method's answer is not
 // understood, the number is rbdio.Unknown.
+//
+// CutBack sets the size in the header, and has librbd read it: image_cut.go.
 //
 // # Concurrency
 //

@@ -15,6 +15,7 @@ const (
 	featureFastDiff      = rbd.FeatureFastDiff
 	featureJournaling    = rbd.FeatureJournaling
 	featureDataPool      = rbd.FeatureDataPool
+	featureMigrating     = rbd.FeatureMigrating
 	featureNonPrimary    = 1 << 10
 	featureDirtyCache    = 1 << 11
 

@@ -123,7 +123,7 @@ func TestSetAttr(t *testing.T) {
 	if !info.Accessed.Equal(at) || !info.Modified.Equal(modified) || !info.Created.Equal(created.Created) {
 		t.Errorf("%+v", info)
 	}
-	if alone, err := img.MayShrink(); !alone || err != nil {
+	if alone, err := img.ownsLock(); !alone || err != nil {
 		t.Errorf("the lock is lost: %v", err)
 	}
 	if out := rbdCommand(t, "info", p.cfg.Pool+"/img"); !strings.Contains(out, "modify_timestamp: Fri Jan  1") {

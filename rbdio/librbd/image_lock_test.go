@@ -17,11 +17,11 @@ func TestTwoConnections(t *testing.T) {
 	for i, w := range []*image{a, b, a} {
 		must(t, w.WriteAt([]byte{byte(i + 1)}, uint64(i)))
 		must(t, w.Flush())
-		if alone, err := w.MayShrink(); !alone || err != nil {
+		if alone, err := w.ownsLock(); !alone || err != nil {
 			t.Errorf("%d: it wrote last, and the lock is not its: %v", i, err)
 		}
 	}
-	if alone, err := b.MayShrink(); alone || err != nil {
+	if alone, err := b.ownsLock(); alone || err != nil {
 		t.Errorf("the lock is still b's: %v", err)
 	}
 	buf := make([]byte, 3)
@@ -71,7 +71,7 @@ func TestExclusive(t *testing.T) {
 	t.Log(lazy.Close())
 	must(t, a.WriteAt([]byte{3}, 2))
 	must(t, a.Flush())
-	if alone, err := a.MayShrink(); !alone || err != nil {
+	if alone, err := a.(*image).ownsLock(); !alone || err != nil {
 		t.Errorf("the lock is lost: %v", err)
 	}
 	must(t, a.Close())

@@ -222,10 +222,11 @@ func (i *image) lock() error {
 	return i.s.check(errno, "keep the lock of %s", i.label)
 }
 
-// MayShrink tells whether this client alone can have written to the image.
+// ownsLock tells whether this client alone can write to the image: true also for one
+// without the exclusive-lock feature, which whoever likes may write to.
 //
-// Calls rbd_is_exclusive_lock_owner.
-func (i *image) MayShrink() (bool, error) {
+// Calls rbd_is_exclusive_lock_owner, which asks the OSD.
+func (i *image) ownsLock() (bool, error) {
 	if i.features&featureExclusiveLock == 0 {
 		return true, nil
 	}

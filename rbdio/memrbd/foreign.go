@@ -124,7 +124,7 @@ func (f Foreign) SetClones(id, name string, n int) error {
 }
 
 // SetLock takes an image's exclusive lock, or gives it back: without it,
-// MayShrink is false. To refuse an open, script EBUSY.
+// CutBack does nothing. To refuse an open, script EBUSY.
 func (f Foreign) SetLock(id string, held bool) error {
 	return f.change(id, func(img *image) error { img.foreignLock = held; return nil })
 }
@@ -143,5 +143,6 @@ func (f Foreign) change(id string, do func(*image) error) error {
 	if err != nil {
 		return err
 	}
+	img.foreignChanges++
 	return do(img)
 }

@@ -257,11 +257,26 @@ func (h *handle) flushLocked() {
 	clear(h.cache.data)
 }
 
-// MayShrink is true unless another client took the lock.
-func (h writeHandle) MayShrink() (bool, error) {
-	if err := h.begin("MayShrink"); err != nil {
+// CutBack is refused when another client has the lock, or has written since it began.
+func (h writeHandle) CutBack(from, size uint64, empty func() (bool, error)) (bool, error) {
+	if err := h.begin("CutBack"); err != nil {
 		return false, err
 	}
+	changes, locked := h.image.foreignChanges, h.image.foreignLock
+	h.pool.mu.Unlock()
+	if locked {
+		return false, nil
+	}
+	if zeros, err := empty(); err != nil || !zeros {
+		return false, err
+	}
+	h.pool.mu.Lock()
 	defer h.pool.mu.Unlock()
-	return !h.image.foreignLock, nil
+	if h.image.foreignChanges != changes || h.image.foreignLock || h.image.size != from {
+		return false, nil
+	}
+	return true, h.pool.resizeLocked(h.image, size)
 }
+
+// MayGrowAhead is true.
+func (h writeHandle) MayGrowAhead() bool { return true }

@@ -53,9 +53,10 @@ type image struct {
 	parent                      *snapshot   // of a clone
 
 	// What other clients did to it.
-	watchers    int
-	foreignLock bool
-	invalidMap  bool
+	watchers       int
+	foreignLock    bool
+	foreignChanges int
+	invalidMap     bool
 }
 
 // New returns an empty pool.

@@ -39,6 +39,7 @@ func newScript() *script {
 	}
 	delete(s.ops, "Key")
 	delete(s.ops, "Layout")
+	delete(s.ops, "MayGrowAhead")
 	return s
 }
 

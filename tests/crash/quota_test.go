@@ -2,6 +2,7 @@ package crash
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -57,6 +58,54 @@ func TestQuota(t *testing.T) {
 	}
 	must(t, bounded(t, func() error { return os.Remove(m.Path("full")) }))
 	eventually(t, "writing after the removal", func() error { return bounded(t, func() error { return write(m.Path("new")) }) })
+}
+
+// TestFullPoolLeavesTheSize appends to a file until the pool's quota is reached, and
+// then some more: the image is not left longer than the file, neither then nor when
+// there is room again.
+func TestFullPoolLeavesTheSize(t *testing.T) {
+	for name, args := range map[string][]string{"writeback": nil, "none": {"--cache=none"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := env.Cluster.Pool(t)
+			ceph(t, "osd", "pool", "set-quota", pool, "max_bytes", fmt.Sprint(6<<20))
+			m := env.Start(t, harness.Options{Pool: pool, Args: args})
+			m.ExpectLog(t, `level=WARN msg=refused .*errno="(disk quota exceeded|no space left on device)"`)
+			c := content.New(t, 0)
+			f := content.Open(t, m.Path("full"), os.O_RDWR|os.O_CREATE|unix.O_DIRECT)
+			for refused := 0; refused < 3; time.Sleep(50 * time.Millisecond) { // the manager counts once a second
+				err := bounded(t, func() error { return errors.Join(c.TryWrite(f, len(c.Bytes), 1_000_000), f.Sync()) })
+				if err != nil {
+					refused++
+				}
+			}
+			long := func() error { return longer(t, pool+"/full", f) }
+			must(t, long())
+			ceph(t, "osd", "pool", "set-quota", pool, "max_bytes", "0")
+			content.Close(t, f)
+			f = content.Open(t, m.Path("full"), os.O_RDWR)
+			must(t, long())
+			eventually(t, "writing to it", func() error {
+				_, err := f.WriteAt([]byte{1}, 40<<20)
+				return errors.Join(err, f.Sync())
+			})
+			must(t, long())
+			content.Close(t, f)
+		})
+	}
+}
+
+// longer is an error unless an image is as long as its file.
+func longer(t *testing.T, spec string, f *os.File) error {
+	t.Helper()
+	var image struct{ Size int64 }
+	must(t, json.Unmarshal([]byte(rbd(t, "info", "--format", "json", spec)), &image))
+	info, err := f.Stat()
+	must(t, err)
+	if image.Size != info.Size() {
+		return fmt.Errorf("the image has %d bytes, and the file %d", image.Size, info.Size())
+	}
+	return nil
 }
 
 // write makes a file.
