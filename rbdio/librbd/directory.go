@@ -209,13 +209,17 @@ func (c Config) imageOptions() (*rbd.ImageOptions, error) {
 
 // Rename changes an image's name, and never replaces another; ENOENT, EEXIST.
 //
-// Calls rbd_rename.
+// Calls rbd_rename, and those of renameFull.
 func (p *Pool) Rename(name, newName string) error {
 	what := "rename " + quote(name) + " to " + quote(newName)
 	if err := nameable(what, newName); err != nil {
 		return err
 	}
 	return p.change(what, func(s *session) error {
-		return s.check(errnoFrom(rbd.GetImage(s.io, name).Rename(newName)), "%s", what)
+		errno := errnoFrom(rbd.GetImage(s.io, name).Rename(newName))
+		if isFull(errno) {
+			return s.renameFull(name, newName, errno)
+		}
+		return s.check(errno, "%s", what)
 	})
 }

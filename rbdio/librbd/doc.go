@@ -12,6 +12,7 @@
 //	metadata.go, metadata_keys.go,
 //	describe.go, usage.go                    what an administrator asks
 //	remove.go, trash.go                      removal in two steps
+//	full.go                                  removal and renaming in a full pool
 //	snapshot.go, snapshot_open.go            snapshots: list, stat, open
 //	clone.go                                 clones of snapshots
 //	snapshot_change.go                       snapshots: create, remove, rename

@@ -3,6 +3,7 @@
 #define RBDFS_EXEC_H
 
 #include <rados/librados.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* One step of an operation: a method of the OSD class "rbd", or, where method
@@ -42,5 +43,10 @@ void rbdfs_free_answers(struct rbdfs_answer *answers, size_t n);
 
 /* Runs all steps on object oid, which must exist, or none of them. */
 int rbdfs_write_steps(rados_ioctx_t io, const char *oid, struct rbdfs_step *steps, size_t n);
+
+/* Makes object oid, also in a pool that is full, and runs all steps on it, or none.
+ * Returns 0 or a negative errno: -EEXIST when it is there, but must be new. */
+int rbdfs_force_create(rados_ioctx_t io, const char *oid, bool must_be_new,
+		       struct rbdfs_step *steps, size_t n);
 
 #endif

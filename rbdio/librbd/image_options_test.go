@@ -109,7 +109,7 @@ func TestOptionsChangedWhileOpen(t *testing.T) {
 	if zeros := bytes.Count(other, []byte{0}); zeros != 5000 {
 		t.Errorf("a reader sees %d zeros of 5000", zeros)
 	}
-	fillPool(t, p)
+	fillPool(t, p, "max_bytes")
 	deadline := time.Now().Add(30 * time.Second)
 	for err = nil; err == nil && time.Now().Before(deadline); {
 		err = errors.Join(writer.WriteAt(buf, 32<<20), writer.Flush())
@@ -120,9 +120,9 @@ func TestOptionsChangedWhileOpen(t *testing.T) {
 }
 
 // fillPool gives a pool a quota that it is over.
-func fillPool(t *testing.T, p *Pool) {
+func fillPool(t *testing.T, p *Pool, quota string) {
 	t.Helper()
-	cephCommand(t, "osd", "pool", "set-quota", p.cfg.Pool, "max_bytes", "1")
+	cephCommand(t, "osd", "pool", "set-quota", p.cfg.Pool, quota, "1")
 	waitFor(t, "the pool is full", func() bool {
 		return strings.Contains(poolLine(t, p.cfg.Pool), "full_quota")
 	})

@@ -124,12 +124,11 @@ func (s *session) trashMove(name, id, what string, delay time.Duration) error {
 	if err := s.check(s.mark(id, markMoving+strconv.FormatInt(now, 10)), "%s: mark it", what); err != nil {
 		return err
 	}
-	errno := errnoFrom(rbd.GetImage(s.io, name).Trash(max(delay, 0)))
-	if errno != 0 {
+	if err := s.moveToTrash(name, id, max(delay, 0)); err != nil {
 		if e := s.unmark(id); e != 0 {
 			s.pool.log.Warn("an image that was not removed keeps its removal mark", "image", name, "error", e)
 		}
-		return s.check(errno, "%s", what)
+		return err
 	}
 	s.settleMark(id)
 	return nil

@@ -211,7 +211,7 @@ func (p *Pool) Restore(id, name string) error {
 		return err
 	}
 	return p.change(what, func(s *session) error {
-		if err := s.check(errnoFrom(rbd.TrashRestore(s.io, id, name)), "%s", what); err != nil {
+		if err := s.restore(id, name, what); err != nil {
 			return err
 		}
 		if errno := s.unmark(id); errno != 0 {
