@@ -29,7 +29,8 @@
 // heard; for reads and writes it is a transfer (transfer.go), which does so with
 // memory that is used again. What carries the requests is chosen in serve.go: package
 // loop, which lets reads and writes of open images pass by all of this, or go-fuse's
-// server. The names of files are mapped in name.go, inode numbers made in identity.go.
+// server. The names of files are mapped in name.go, inode numbers made in identity.go,
+// the times of directories in dir_time.go.
 //
 // # Errors
 //

@@ -38,17 +38,20 @@ func (n *groupDir) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.A
 	return n.attr(ctx, &out.Attr)
 }
 
-// attr fills out: the time is that of the newest snapshot.
+// attr fills out: the time is that of the newest snapshot, and without one the root's.
 func (n *groupDir) attr(ctx context.Context, out *fuse.Attr) syscall.Errno {
 	found, errno := n.list(ctx)
 	if errno != 0 {
 		return errno
 	}
-	changed := time.Unix(0, 0)
+	var changed time.Time
 	for _, s := range found.snaps {
 		if s.Time.After(changed) {
 			changed = s.Time
 		}
+	}
+	if changed.IsZero() {
+		changed = n.changed(rbdio.ListImages)
 	}
 	n.dirAttr(n.ino, changed, out)
 	return 0

@@ -27,7 +27,7 @@ var (
 
 // groupRoot returns the node of .group.
 func (r *rootNode) groupRoot(ctx context.Context, out *fuse.EntryOut) *fusefs.Inode {
-	r.snapDirAttr(groupRootIno, time.Unix(0, 0), &out.Attr)
+	r.snapDirAttr(groupRootIno, r.changed(rbdio.ListImages), &out.Attr)
 	believe(time.Now(), out)
 	node := &groupRoot{snapNode{mount: r.mount, refusal: syscall.EPERM}}
 	return r.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFDIR, Ino: groupRootIno})
@@ -35,7 +35,7 @@ func (r *rootNode) groupRoot(ctx context.Context, out *fuse.EntryOut) *fusefs.In
 
 // Getattr answers stat(2).
 func (n *groupRoot) Getattr(_ context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	n.snapDirAttr(groupRootIno, time.Unix(0, 0), &out.Attr)
+	n.snapDirAttr(groupRootIno, n.changed(rbdio.ListImages), &out.Attr)
 	return 0
 }
 

@@ -56,6 +56,7 @@ type mount struct {
 	log       *slog.Logger
 	ids       identities
 	ahead     listing
+	times     dirTimes
 	transfers transferPool
 	loop      *loop.Loop // nil for DataPathGo
 
@@ -78,6 +79,7 @@ type Server struct {
 func Mount(pool rbdio.Pool, conf Config) (*Server, error) {
 	m := &mount{pool: pool, conf: conf, log: conf.Logger}
 	m.ids.key = pool.Key()
+	m.times.mounted = time.Now()
 	var err error
 	if m.loop, err = newLoop(m); err != nil {
 		return nil, err

@@ -36,6 +36,7 @@ func newTreeThatKeeps(t testing.TB, keep time.Duration) *tree {
 	m.snaps = snapshots.New(pool, m.files, snapshots.Options{Logger: log})
 	m.groups = snapshots.NewGroups(pool, m.files)
 	m.ids.key = pool.Key()
+	m.times.mounted = time.Now()
 	timeout := fresh
 	raw := fusefs.NewNodeFS(&rootNode{mount: m}, &fusefs.Options{
 		AttrTimeout: &timeout, NullPermissions: true,

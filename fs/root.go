@@ -44,9 +44,10 @@ var (
 	_ fusefs.NodeRemovexattrer  = (*rootNode)(nil)
 )
 
-// Getattr answers stat(2) of the root.
+// Getattr answers stat(2) of the root. Its times are those of the last change of the
+// pool's images (dir_time.go).
 func (r *rootNode) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	r.dirAttr(rootIno, time.Unix(0, 0), &out.Attr)
+	r.dirAttr(rootIno, r.changed(rbdio.ListImages), &out.Attr)
 	return 0
 }
 
@@ -106,7 +107,7 @@ func (r *rootNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) 
 	case snapDirName:
 		return r.snapRoot(ctx, out), 0
 	case trashDirName:
-		return r.trashRoot(ctx, out)
+		return r.trashRoot(ctx, out), 0
 	case groupDirName:
 		return r.groupRoot(ctx, out), 0
 	}

@@ -36,17 +36,25 @@ func (n *snapImageDir) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fu
 	return n.attr(ctx, &out.Attr)
 }
 
-// attr fills out: the time is that of the newest snapshot.
+// attr fills out: the time is that of the newest snapshot, and without one that at
+// which the image was made.
 func (n *snapImageDir) attr(ctx context.Context, out *fuse.Attr) syscall.Errno {
 	snaps, _, errno := n.list(ctx)
 	if errno != 0 {
 		return errno
 	}
-	changed := time.Unix(0, 0)
+	var changed time.Time
 	for _, s := range snaps {
 		if s.Time.After(changed) {
 			changed = s.Time
 		}
+	}
+	if changed.IsZero() {
+		info, errno := callFor(ctx, n.mount, n.ids.name(n.id), func() (rbdio.Info, error) { return n.stat(n.id) })
+		if errno != 0 {
+			return errno
+		}
+		changed = info.Created
 	}
 	n.dirAttr(n.ino, changed, out)
 	return 0

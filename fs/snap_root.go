@@ -24,15 +24,15 @@ var (
 
 // snapRoot returns the node of .snap.
 func (r *rootNode) snapRoot(ctx context.Context, out *fuse.EntryOut) *fusefs.Inode {
-	r.snapDirAttr(snapRootIno, time.Unix(0, 0), &out.Attr)
+	r.snapDirAttr(snapRootIno, r.changed(rbdio.ListImages), &out.Attr)
 	believe(time.Now(), out)
 	node := &snapRoot{snapNode{mount: r.mount, refusal: syscall.EPERM}}
 	return r.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFDIR, Ino: snapRootIno})
 }
 
-// Getattr answers stat(2).
+// Getattr answers stat(2): the times are the root's.
 func (n *snapRoot) Getattr(_ context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	n.snapDirAttr(snapRootIno, time.Unix(0, 0), &out.Attr)
+	n.snapDirAttr(snapRootIno, n.changed(rbdio.ListImages), &out.Attr)
 	return 0
 }
 

@@ -28,35 +28,19 @@ var (
 )
 
 // trashRoot returns the node of .trash.
-func (r *rootNode) trashRoot(ctx context.Context, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+func (r *rootNode) trashRoot(ctx context.Context, out *fuse.EntryOut) *fusefs.Inode {
 	node := &trashRoot{snapNode{mount: r.mount, refusal: syscall.EPERM}}
-	if errno := node.attr(ctx, &out.Attr); errno != 0 {
-		return nil, errno
-	}
+	r.dirAttr(trashRootIno, r.changed(rbdio.ListTrash), &out.Attr)
 	out.SetEntryTimeout(fresh)
 	out.SetAttrTimeout(time.Nanosecond) // an rm in the root changes it
-	return r.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFDIR, Ino: trashRootIno}), 0
+	return r.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFDIR, Ino: trashRootIno})
 }
 
-// Getattr answers stat(2).
-func (n *trashRoot) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+// Getattr answers stat(2): the times are those of the last removal, restoring or end
+// of a purge.
+func (n *trashRoot) Getattr(_ context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	out.SetTimeout(time.Nanosecond)
-	return n.attr(ctx, &out.Attr)
-}
-
-// attr fills out: the time is that of the last removal.
-func (n *trashRoot) attr(ctx context.Context, out *fuse.Attr) syscall.Errno {
-	list, errno := n.list(ctx)
-	if errno != 0 {
-		return errno
-	}
-	changed := time.Unix(0, 0)
-	for _, e := range list {
-		if e.Removed.After(changed) {
-			changed = e.Removed
-		}
-	}
-	n.dirAttr(trashRootIno, changed, out)
+	n.dirAttr(trashRootIno, n.changed(rbdio.ListTrash), &out.Attr)
 	return 0
 }
 

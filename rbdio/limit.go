@@ -53,6 +53,11 @@ func (l *limitedPool) Lookup(name string) (string, error) {
 	return l.Pool.Lookup(name)
 }
 
+func (l *limitedPool) Changed(list List) (time.Time, error) {
+	defer l.metadata.take()()
+	return l.Pool.Changed(list)
+}
+
 func (l *limitedPool) Create(name string) (string, error) {
 	defer l.metadata.take()()
 	return l.Pool.Create(name)

@@ -13,7 +13,19 @@ type Directory interface {
 	Create(name string) (id string, err error)
 	// Rename changes an image's name, and never replaces another; ENOENT, EEXIST.
 	Rename(name, newName string) error
+	// Changed returns when something was last put into one of the pool's lists, taken
+	// out of it or renamed, by whomever; the zero time where that is not known.
+	Changed(list List) (time.Time, error)
 }
+
+// List is one of the lists that a pool has.
+type List int
+
+// The values of List.
+const (
+	ListImages List = iota // by Directory
+	ListTrash              // by Trash
+)
 
 // Headers reads and writes what a pool keeps about an image, without opening
 // the image. Calls may overlap.

@@ -8,6 +8,7 @@
 //	config.go                                Config, and StartError for a start that fails
 //	session.go, pool.go                      the connection of now, and its successor
 //	directory.go                             names and ids: List, Lookup, Create, Rename
+//	changed.go                               when a list was last changed
 //	header.go, header_attr.go                Stat and SetAttr, without opening the image
 //	metadata.go, metadata_keys.go,
 //	describe.go, usage.go                    what an administrator asks

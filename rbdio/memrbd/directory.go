@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"rbdfs/rbdio"
 )
@@ -60,6 +61,7 @@ func (p *Pool) createLocked(name string) (id string, err error) {
 		metadata: map[string]string{},
 	}
 	p.names[name], p.images[img.id] = img, img
+	p.changeLocked(rbdio.ListImages)
 	return img.id, nil
 }
 
@@ -93,5 +95,22 @@ func (p *Pool) renameLocked(name, newName string) error {
 	}
 	delete(p.names, name)
 	img.name, p.names[newName] = newName, img
+	p.changeLocked(rbdio.ListImages)
 	return nil
+}
+
+// Changed returns when a list was last changed.
+func (p *Pool) Changed(list rbdio.List) (time.Time, error) {
+	if err := p.begin("Changed"); err != nil {
+		return time.Time{}, err
+	}
+	defer p.mu.Unlock()
+	return p.changed[list], nil
+}
+
+// changeLocked notes that lists are changed now.
+func (p *Pool) changeLocked(lists ...rbdio.List) {
+	for _, list := range lists {
+		p.changed[list] = p.options.Now()
+	}
 }

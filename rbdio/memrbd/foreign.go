@@ -53,6 +53,7 @@ func (f Foreign) Delete(name string) error {
 		return rbdio.Errorf(syscall.EBUSY, "delete %q", name)
 	}
 	delete(f.pool.names, name)
+	f.pool.changeLocked(rbdio.ListImages)
 	f.pool.deleteLocked(img)
 	clear(img.durable.data)
 	return nil

@@ -33,6 +33,7 @@ type Pool struct {
 	images   map[string]*image // by id, in the directory or in the trash
 	handles  map[*handle]struct{}
 	groups   []*group
+	changed  map[rbdio.List]time.Time
 	others   map[int64]*Pool // other pools of the cluster, locked after this one
 	closed   bool
 }
@@ -80,6 +81,7 @@ func New(options Options) *Pool {
 		trash:   map[string]*trashed{},
 		images:  map[string]*image{},
 		handles: map[*handle]struct{}{},
+		changed: map[rbdio.List]time.Time{},
 		others:  map[int64]*Pool{},
 	}
 }

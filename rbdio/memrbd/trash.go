@@ -45,6 +45,7 @@ func (p *Pool) removeLocked(name string, expires time.Time, ours bool) (id strin
 		t.claim = rbdio.ClaimOurs
 	}
 	p.trash[img.id] = t
+	p.changeLocked(rbdio.ListImages, rbdio.ListTrash)
 	return img.id, nil
 }
 
@@ -129,6 +130,7 @@ func (p *Pool) Purge(id string) error {
 		return rbdio.Errorf(syscall.EBUSY, "purge image %s", id)
 	}
 	delete(p.trash, id)
+	p.changeLocked(rbdio.ListTrash)
 	p.deleteLocked(img)
 	return nil
 }
@@ -148,5 +150,6 @@ func (p *Pool) Restore(id, name string) error {
 	delete(p.trash, id)
 	img := p.images[id]
 	img.name, p.names[name] = name, img
+	p.changeLocked(rbdio.ListImages, rbdio.ListTrash)
 	return nil
 }
