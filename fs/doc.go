@@ -43,7 +43,8 @@
 // An image's node is known by the image's id, and its inode number made from it,
 // so both survive a rename and a remount; a snapshot's from its own id, too, that of
 // a member of another pool from the pool's, and a removed image's file has another than
-// the image's. A handle holds the rbdio.File that it
+// the image's. What is remembered of a node, its number and its name for the log, goes
+// with the kernel's FORGET (identity.go). A handle holds the rbdio.File that it
 // was opened with: after the cluster has cut this client off, old handles fail
 // for good, and new ones get another File on a fresh connection.
 //

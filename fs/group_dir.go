@@ -98,7 +98,7 @@ func (n *groupDir) child(ctx context.Context, s rbdio.GroupSnapshot, at time.Tim
 	node := &groupSnapDir{snapNode: snapNode{mount: n.mount, refusal: syscall.EROFS}, group: n.id, id: s.ID, ino: ino}
 	n.snapDirAttr(ino, groupTime(s), &out.Attr)
 	believe(at, out)
-	return n.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFDIR, Ino: ino}), 0
+	return n.newNode(ctx, n.EmbeddedInode(), node, syscall.S_IFDIR, groupKey(n.id), s.ID+"/")
 }
 
 // groupTime is the time of a group snapshot, 1970 where no member tells.

@@ -70,13 +70,16 @@ func (n *groupRoot) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 	if err != nil {
 		return nil, n.errno(err, name)
 	}
-	n.ids.called(groupKey(f.id), groupDirName+"/"+name)
 	node := &groupDir{snapNode: snapNode{mount: n.mount, refusal: syscall.EPERM}, id: f.id, ino: ino}
 	if errno := node.attr(ctx, &out.Attr); errno != 0 {
 		return nil, notThere(errno)
 	}
 	believe(f.at, out)
-	return n.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFDIR, Ino: ino}), 0
+	child, errno := n.newNode(ctx, n.EmbeddedInode(), node, syscall.S_IFDIR, groupKey(f.id), "/")
+	if errno == 0 {
+		n.ids.called(groupKey(f.id), groupDirName+"/"+name)
+	}
+	return child, errno
 }
 
 // notThere is what a lookup answers for what callFor has found to be gone.

@@ -101,7 +101,6 @@ func (n *groupSnapDir) child(ctx context.Context, m snapshots.Member, name strin
 	if err != nil {
 		return nil, n.errno(err, name)
 	}
-	n.ids.hint(m.ImageKey(), name)
 	node := &groupFile{snapNode: snapNode{mount: n.mount, refusal: syscall.EROFS}, member: m.Member, ino: ino}
 	info, errno := node.stat(ctx)
 	if errno != 0 {
@@ -110,7 +109,11 @@ func (n *groupSnapDir) child(ctx context.Context, m snapshots.Member, name strin
 	n.snapFileAttr(ino, info, &out.Attr)
 	out.SetEntryTimeout(fresh)
 	out.SetAttrTimeout(immutable)
-	return n.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFREG, Ino: ino}), 0
+	child, errno := n.newSnapNode(ctx, n.EmbeddedInode(), node, syscall.S_IFREG, m.ImageKey(), m.SnapID, "")
+	if errno == 0 {
+		n.ids.hint(m.ImageKey(), name)
+	}
+	return child, errno
 }
 
 // Readdir answers getdents(2): the members, in the order of their names.

@@ -38,10 +38,10 @@ func newTreeThatKeeps(t testing.TB, keep time.Duration) *tree {
 	m.ids.key = pool.Key()
 	m.times.mounted = time.Now()
 	timeout := fresh
-	raw := fusefs.NewNodeFS(&rootNode{mount: m}, &fusefs.Options{
-		AttrTimeout: &timeout, NullPermissions: true,
+	raw := &forgets{fusefs.NewNodeFS(&rootNode{mount: m}, &fusefs.Options{
+		AttrTimeout: &timeout, NullPermissions: true, ExternalNodeID: true,
 		RootStableAttr: &fusefs.StableAttr{Ino: rootIno},
-	})
+	}), &m.ids}
 	t.Cleanup(func() {
 		m.snaps.Close()
 		must(t, m.files.Close())

@@ -168,7 +168,6 @@ func (r *rootNode) child(ctx context.Context, name string, found lookedUp, out *
 	if err != nil {
 		return nil, r.errno(err, name)
 	}
-	r.ids.called(id, name)
 	r.fileAttr(ino, found.info, &out.Attr)
 	least := time.Millisecond
 	if found.listed {
@@ -177,7 +176,11 @@ func (r *rootNode) child(ctx context.Context, name string, found lookedUp, out *
 	out.SetEntryTimeout(max(fresh-time.Since(found.named), least))
 	out.SetAttrTimeout(max(fresh-time.Since(found.at), least))
 	node := &imageNode{mount: r.mount, id: id, ino: ino}
-	return r.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFREG, Ino: ino}), 0
+	child, errno := r.newNode(ctx, r.EmbeddedInode(), node, syscall.S_IFREG, id, "")
+	if errno == 0 {
+		r.ids.called(id, name)
+	}
+	return child, errno
 }
 
 // Create answers open(2) with O_CREAT of a name that does not exist: an empty
@@ -193,6 +196,9 @@ func (r *rootNode) Create(ctx context.Context, name string, flags, mode uint32, 
 		return nil, nil, 0, errno
 	}
 	handle, fuseFlags, errno := r.open(ctx, found.info.ID, flags)
+	if errno != 0 { // the kernel does not get the node
+		r.ids.forget(node.StableAttr().Ino, 1)
+	}
 	return node, handle, fuseFlags, errno
 }
 

@@ -42,7 +42,7 @@ func serve(m *mount) (transport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mount %s: %w", m.conf.Dir, err)
 	}
-	raw := &syncWrites{fusefs.NewNodeFS(&rootNode{mount: m}, o)}
+	raw := &syncWrites{&forgets{fusefs.NewNodeFS(&rootNode{mount: m}, o), &m.ids}}
 	t, flags, err := m.carry(fd, raw, &o.MountOptions)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serve %s: %w", m.conf.Dir, err), unmount(m.conf.Dir, syscall.MNT_DETACH))
@@ -103,8 +103,10 @@ func (m *mount) slow(node uint64, age time.Duration) {
 	m.log.Warn("requests wait: the cluster does not answer", "oldest", age.Round(time.Second), "image", m.ids.file(node))
 }
 
-// logTotals tells what has gone past Go.
+// logTotals tells what has gone past Go, and what the kernel had not forgotten.
 func (m *mount) logTotals() {
+	nodes, images := m.ids.size()
+	m.log.Debug("files that the kernel knew at the end", "files", nodes, "of images", images)
 	if m.loop == nil {
 		return
 	}

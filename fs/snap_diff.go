@@ -39,7 +39,7 @@ func (n *snapDir) diffDir(ctx context.Context, out *fuse.EntryOut) (*fusefs.Inod
 	if errno := n.belowSnapAttr(ctx, n.id, n.snap, ino, &out.Attr); errno != 0 {
 		return nil, errno
 	}
-	return n.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFDIR, Ino: ino}), 0
+	return n.newSnapNode(ctx, n.EmbeddedInode(), node, syscall.S_IFDIR, n.id, n.snap, "/"+diffDirName)
 }
 
 // Getattr answers stat(2): all times are the snapshot's. ESTALE when it is gone.
@@ -80,7 +80,7 @@ func (n *snapDiffDir) Lookup(ctx context.Context, name string, out *fuse.EntryOu
 	if errno != 0 {
 		return nil, errno
 	}
-	return n.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFREG, Ino: ino}), 0
+	return n.newSnapNode(ctx, n.EmbeddedInode(), node, syscall.S_IFREG, n.id, n.snap, streamSuffix(older))
 }
 
 // find returns the id of the snapshot that a stream of that name starts from, 0
@@ -107,7 +107,12 @@ func (n *snapDiffDir) find(ctx context.Context, name string) (uint64, syscall.Er
 
 // streamInode returns the inode number of a stream.
 func (m *mount) streamInode(imageID string, snapID, older uint64) (uint64, error) {
-	return m.snapInode(imageID, snapID, "/"+diffDirName+"/"+strconv.FormatUint(older, 10))
+	return m.snapInode(imageID, snapID, streamSuffix(older))
+}
+
+// streamSuffix is a stream's, of snapInode.
+func streamSuffix(older uint64) string {
+	return "/" + diffDirName + "/" + strconv.FormatUint(older, 10)
 }
 
 // Readdir answers getdents(2): .full, and the older snapshots.

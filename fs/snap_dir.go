@@ -85,7 +85,7 @@ func (n *snapDir) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (
 	n.snapFileAttr(ino, info, &out.Attr)
 	out.SetEntryTimeout(fresh)
 	out.SetAttrTimeout(immutable)
-	return n.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFREG, Ino: ino}), 0
+	return n.newSnapNode(ctx, n.EmbeddedInode(), node, syscall.S_IFREG, n.id, n.snap, "")
 }
 
 // snapFileAttr fills out with the attributes of a snapshot's file.

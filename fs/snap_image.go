@@ -109,13 +109,18 @@ func (n *snapImageDir) child(ctx context.Context, s rbdio.Snapshot, at time.Time
 	if image, _ := n.Parent(); image != "" {
 		node.given.add(image)
 	}
-	return n.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFDIR, Ino: ino}), 0
+	return n.newSnapNode(ctx, n.EmbeddedInode(), node, syscall.S_IFDIR, n.id, s.ID, "/")
 }
 
 // snapInode returns the inode number of a snapshot's file, or with a suffix that
 // of its directory.
 func (m *mount) snapInode(imageID string, snapID uint64, suffix string) (uint64, error) {
 	return m.ids.inode(imageID, strconv.FormatUint(snapID, 10)+suffix)
+}
+
+// newSnapNode is newNode with the number that snapInode returns.
+func (m *mount) newSnapNode(ctx context.Context, dir *fusefs.Inode, node fusefs.InodeEmbedder, mode uint32, imageID string, snapID uint64, suffix string) (*fusefs.Inode, syscall.Errno) {
+	return m.newNode(ctx, dir, node, mode, imageID, strconv.FormatUint(snapID, 10)+suffix)
 }
 
 // Readdir answers getdents(2): the image's snapshots, the oldest first.

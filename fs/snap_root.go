@@ -54,7 +54,6 @@ func (n *snapRoot) Lookup(ctx context.Context, name string, out *fuse.EntryOut) 
 	if err != nil {
 		return nil, n.errno(err, name)
 	}
-	n.ids.called(id, name)
 	node := &snapImageDir{snapNode: snapNode{mount: n.mount, refusal: syscall.EPERM}, id: id, ino: ino}
 	if errno := node.attr(ctx, &out.Attr); errno != 0 {
 		return nil, errno
@@ -64,7 +63,11 @@ func (n *snapRoot) Lookup(ctx context.Context, name string, out *fuse.EntryOut) 
 	// take its default.
 	out.SetEntryTimeout(0)
 	out.SetAttrTimeout(time.Nanosecond)
-	return n.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFDIR, Ino: ino}), 0
+	child, errno := n.newNode(ctx, n.EmbeddedInode(), node, syscall.S_IFDIR, id, "/")
+	if errno == 0 {
+		n.ids.called(id, name)
+	}
+	return child, errno
 }
 
 // Readdir answers getdents(2): the pool's images.

@@ -83,7 +83,6 @@ func (n *trashRoot) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 	if err != nil {
 		return nil, n.errno(err, name)
 	}
-	n.ids.calledInTrash(a.e.ID, name)
 	n.trashFileAttr(ino, a.info, a.e.Removed, &out.Attr)
 	// After a rename(2) the kernel takes the image's new name for this file, until it
 	// asks again. So the name is not good for any time; the kernel rounds up even a
@@ -91,11 +90,18 @@ func (n *trashRoot) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 	out.SetEntryTimeout(0)
 	out.SetAttrTimeout(fresh)
 	node := &trashFile{snapNode: snapNode{mount: n.mount, refusal: syscall.EROFS}, id: a.e.ID, ino: ino}
-	return n.NewInode(ctx, node, fusefs.StableAttr{Mode: syscall.S_IFREG, Ino: ino}), 0
+	child, errno := n.newNode(ctx, n.EmbeddedInode(), node, syscall.S_IFREG, a.e.ID, trashSnap)
+	if errno == 0 {
+		n.ids.calledInTrash(a.e.ID, name)
+	}
+	return child, errno
 }
 
+// trashSnap stands for a snapshot's id in the inode number of a removed image's file.
+const trashSnap = "trash"
+
 // trashInode returns the inode number of a removed image's file.
-func (m *mount) trashInode(imageID string) (uint64, error) { return m.ids.inode(imageID, "trash") }
+func (m *mount) trashInode(imageID string) (uint64, error) { return m.ids.inode(imageID, trashSnap) }
 
 // find returns the removed image that a name stands for; ENOENT.
 func (n *trashRoot) find(name string, cached bool) (rbdio.TrashEntry, error) {

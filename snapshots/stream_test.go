@@ -272,7 +272,7 @@ func TestIndexesAreBounded(t *testing.T) {
 	add := func(older uint64) *streamEntry {
 		e, first := s.use(streamKey{older: older})
 		if first {
-			s.finish(e, &streamIndex{extents: make([]indexed, keptExtents/2)}, nil)
+			s.finish(e, &streamIndex{extents: make([]indexed, keptExtents/2-entryExtents)}, nil)
 		}
 		return e
 	}
@@ -286,4 +286,17 @@ func TestIndexesAreBounded(t *testing.T) {
 		}
 	}
 	s.release(held)
+}
+
+// So are indexes of what did not change, which have no extents.
+func TestEmptyIndexesAreBounded(t *testing.T) {
+	s := newStreams()
+	for older := range uint64(keptExtents/entryExtents + 1000) {
+		e, _ := s.use(streamKey{older: older})
+		s.finish(e, &streamIndex{}, nil)
+		s.release(e)
+	}
+	if n := len(s.entries); n > keptExtents/entryExtents {
+		t.Errorf("%d indexes are kept", n)
+	}
 }

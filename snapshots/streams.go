@@ -15,6 +15,9 @@ const (
 	// keptExtents bounds the extents of all indexes that are kept, 32 bytes each.
 	// Those of open streams stay in any case.
 	keptExtents = 2 << 20
+	// entryExtents is what an index takes beside its extents, as so many of them: one
+	// without any takes memory, too.
+	entryExtents = 16
 )
 
 // streamKey names a stream for good.
@@ -41,8 +44,11 @@ type streams struct {
 	mu      sync.Mutex // guards the rest; never held while comparing
 	entries map[streamKey]*streamEntry
 	order   *lists.List // of *streamEntry, the last used first
-	extents int         // in all entries of order
+	extents int         // the cost of all entries of order
 }
+
+// cost is the memory that an index takes, as a number of extents.
+func (i *streamIndex) cost() int { return len(i.extents) + entryExtents }
 
 func newStreams() streams {
 	return streams{
@@ -78,7 +84,7 @@ func (s *streams) finish(e *streamEntry, index *streamIndex, err error) {
 		return
 	}
 	e.place = s.order.PushFront(e)
-	s.extents += len(index.extents)
+	s.extents += index.cost()
 }
 
 // release ends a use, and forgets what was not used for longest.
@@ -90,7 +96,7 @@ func (s *streams) release(e *streamEntry) {
 		old, before := at.Value.(*streamEntry), at.Prev()
 		if old.users == 0 {
 			s.order.Remove(at)
-			s.extents -= len(old.index.extents)
+			s.extents -= old.index.cost()
 			delete(s.entries, old.key)
 		}
 		at = before
