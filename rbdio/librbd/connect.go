@@ -75,16 +75,11 @@ func keyringMissing(conn *rados.Conn) (paths string, missing bool) {
 
 // enter opens the pool and the namespace, and lists them once.
 func (s *session) enter(cfg Config) error {
-	io, err := s.conn.OpenIOContext(cfg.Pool)
+	io, err := s.open(cfg.Pool)
 	if err != nil {
 		return poolError(cfg.Pool, NoPool, errnoFrom(err))
 	}
 	s.io = io
-	// A write to a full pool is to be refused with EDQUOT or ENOSPC; without this
-	// it waits until there is room. librbd takes the flag over for data pools.
-	if err := io.SetPoolFullTry(); err != nil {
-		return poolError(cfg.Pool, Failed, errnoFrom(err))
-	}
 	if cfg.DataPool != "" {
 		data, err := s.conn.OpenIOContext(cfg.DataPool)
 		if err != nil {

@@ -137,3 +137,32 @@ func TestCloseWithImages(t *testing.T) {
 	wantErrno(t, err, syscall.EBADF)
 	wantErrno(t, img.Flush(), syscall.EBADF)
 }
+
+// A connection that the cluster has blocklisted ends once, with all that it opened of
+// its pools, when the last to be closed is an image of another pool than its own.
+func TestFencedWithOtherPool(t *testing.T) {
+	p := newPool(t)
+	q := connect(t, ceph.Pool(t))
+	fill(t, q, "a", 3)
+	id := create(t, p, "img", 8<<20, "")
+	s := takeGroupSnap(t, p, newGroup(t, p, "g", q.cfg.Pool+"/a"), "s")
+	img, err := p.Open(id)
+	must(t, err)
+	member, err := p.OpenMember(s.Members[0])
+	must(t, err)
+	first := p.current
+	blocklist(t, p, id)
+	waitFor(t, "a new connection", func() bool {
+		_, err := p.List()
+		must(t, err)
+		return p.current != first
+	})
+	_ = img.Close()
+	if first.users != 1 || len(first.pools) != 2 {
+		t.Errorf("the old connection has %d users and %d pools, want 1 and 2", first.users, len(first.pools))
+	}
+	must(t, member.Close())
+	if first.users != 0 || first.pools != nil {
+		t.Errorf("the old connection has %d users and %d pools after its end", first.users, len(first.pools))
+	}
+}

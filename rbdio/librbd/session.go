@@ -22,7 +22,7 @@ import (
 // what session.in returns. Only ours is acquired, and kept as Pool.current.
 type session struct {
 	*connection
-	io *rados.IOContext // of the pool and namespace
+	io *rados.IOContext // of the pool and namespace; the connection's
 }
 
 // connection is one connection to the cluster. A blocklisted one stays in use by
@@ -42,8 +42,25 @@ type connection struct {
 
 	groupLocks atomic.Uint64 // counts session.lockGroup
 
-	othersMu sync.Mutex         // guards others; no call into Ceph is made under it
-	others   map[int64]*session // for other pools, by their ids
+	poolsMu sync.Mutex         // guards the rest; no call into Ceph is made under it
+	others  map[int64]*session // for other pools, by their ids
+	pools   []*rados.IOContext // of all sessions; destroyed by shutdown alone
+}
+
+// open opens a pool for the sessions of this connection; ENOENT.
+//
+// Calls rados_ioctx_create and rados_ioctx_set_pool_full_try.
+func (c *connection) open(pool string) (*rados.IOContext, error) {
+	io, err := c.conn.OpenIOContext(pool)
+	if err != nil {
+		return nil, err
+	}
+	c.poolsMu.Lock()
+	c.pools = append(c.pools, io)
+	c.poolsMu.Unlock()
+	// A write to a full pool is to be refused with EDQUOT or ENOSPC; without this
+	// it waits until there is room. librbd takes the flag over for data pools.
+	return io, io.SetPoolFullTry()
 }
 
 // fence notes that err came from a blocklisted connection.
@@ -55,18 +72,19 @@ func (s *session) fence(err error) {
 	}
 }
 
-// shutdown ends the connection.
+// shutdown ends the connection, once the last of its sessions is not used any more.
 //
 // Calls rados_ioctx_destroy and rados_shutdown.
-func (s *session) shutdown() {
-	if s.io != nil {
-		s.io.Destroy()
+func (c *connection) shutdown() {
+	c.poolsMu.Lock()
+	pools := c.pools
+	c.pools = nil
+	c.poolsMu.Unlock()
+	for _, io := range pools {
+		io.Destroy()
 	}
-	for _, other := range s.others {
-		other.io.Destroy()
-	}
-	s.conn.Shutdown()
-	C.free(unsafe.Pointer(s.shared))
+	c.conn.Shutdown()
+	C.free(unsafe.Pointer(c.shared))
 }
 
 // errClosed is the answer of a pool after Close.
@@ -80,9 +98,9 @@ func (s *session) in(poolID int64) (*session, error) {
 	if poolID == 0 {
 		return s, nil
 	}
-	s.othersMu.Lock()
+	s.poolsMu.Lock()
 	known := s.others[poolID]
-	s.othersMu.Unlock()
+	s.poolsMu.Unlock()
 	if known != nil {
 		return known, nil
 	}
@@ -90,16 +108,15 @@ func (s *session) in(poolID int64) (*session, error) {
 	if err != nil {
 		return nil, s.check(errnoFrom(err), "ask for the name of pool %d", poolID)
 	}
-	io, err := s.conn.OpenIOContext(name)
+	io, err := s.open(name)
 	if err != nil {
 		return nil, s.check(errnoFrom(err), "use pool %q", name)
 	}
 	io.SetNamespace(s.pool.cfg.Namespace)
-	s.othersMu.Lock()
-	defer s.othersMu.Unlock()
+	s.poolsMu.Lock()
+	defer s.poolsMu.Unlock()
 	if known = s.others[poolID]; known != nil {
-		io.Destroy()
-		return known, nil
+		return known, nil // another call was first; shutdown destroys ours, too
 	}
 	if s.others == nil {
 		s.others = make(map[int64]*session)
