@@ -44,6 +44,10 @@ const (
 	// mapsTime how long at those of one process.
 	scanTime = 5 * time.Second
 	mapsTime = 200 * time.Millisecond
+	// processTime is how long it looks at one process, and mostStuck how many may
+	// take longer.
+	processTime = time.Second
+	mostStuck   = 5
 	// helloTime is how long a daemon may take to answer "rbdfs umount".
 	helloTime = time.Second
 	// acceptPause is how long the control socket waits after it could not accept.

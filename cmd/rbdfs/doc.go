@@ -19,7 +19,7 @@
 //	apply_*.go         what "rbdfs apply" reads, and the images that it writes to
 //	mountinfo.go       what is mounted, by text
 //	deadmount.go       takes mounts away whose connection has ended, and no others
-//	holders*.go        who has a file of the mount open
+//	holders*.go        who has a file of the mount open; never waits for one that is stuck
 //	control.go         how "rbdfs umount" waits for the daemon's last flush
 //
 // # Signals

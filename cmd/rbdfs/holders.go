@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -39,6 +40,7 @@ type scanner struct {
 	mount     mounted
 	// ids are the mount ids of the file system in each mount namespace, by the
 	// namespace's name; filled as processes are met.
+	mu  sync.Mutex // guards ids
 	ids map[string][]int
 	// mapsUntil is when no more mappings are read: each may cost mapsTime.
 	mapsUntil time.Time
@@ -46,26 +48,42 @@ type scanner struct {
 
 // findHolders returns who holds files of the mount open, as far as this user
 // may know. Never the caller itself.
-func findHolders(m mounted) []holder {
-	s := &scanner{proc: "/proc", sys: "/sys", mount: m, ids: map[string][]int{}, mapsUntil: time.Now().Add(scanTime)}
-	return s.scan(os.Getpid())
+func findHolders(m mounted) []holder { return newScanner(m).scan(os.Getpid()) }
+
+// newScanner makes a scanner of this machine.
+func newScanner(m mounted) *scanner {
+	return &scanner{proc: "/proc", sys: "/sys", mount: m, ids: map[string][]int{}, mapsUntil: time.Now().Add(scanTime)}
 }
 
 // scan looks at processes, loop devices and mounts, all but process self.
 func (s *scanner) scan(self int) []holder {
 	var found []holder
+	stuck := 0
 	entries, _ := os.ReadDir(s.proc)
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil || pid == self {
 			continue
 		}
-		if files := s.process(filepath.Join(s.proc, e.Name())); len(files) > 0 {
+		files, err := s.soon(filepath.Join(s.proc, e.Name()))
+		if err != nil {
+			if stuck++; stuck > mostStuck {
+				break
+			}
+		}
+		if len(files) > 0 {
 			found = append(found, holder{who: fmt.Sprintf("%s (pid %d)", s.command(e.Name()), pid), files: files})
 		}
 	}
 	found = append(found, s.loops()...)
 	return append(found, s.mounts()...)
+}
+
+// soon is process, but gives up after a time: a process that waits in execve(2), for
+// the close of a file on a cluster that is away above all, keeps everyone from
+// looking at it (fs/exec.c: exec_update_lock).
+func (s *scanner) soon(dir string) ([]string, error) {
+	return within(processTime, func() ([]string, error) { return s.process(dir), nil })
 }
 
 // command is a process's short name.

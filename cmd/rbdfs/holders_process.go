@@ -106,16 +106,20 @@ func (s *scanner) mountIDs(dir string) []int {
 	if err != nil || s.mount.device == "" {
 		return nil
 	}
-	if ids, ok := s.ids[namespace]; ok {
+	s.mu.Lock()
+	ids, ok := s.ids[namespace]
+	s.mu.Unlock()
+	if ok {
 		return ids
 	}
-	var ids []int
 	mounts, _ := readMountsOf(dir)
 	for _, m := range mounts {
 		if m.device == s.mount.device {
 			ids = append(ids, m.id)
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.ids[namespace] = ids
 	return ids
 }
