@@ -1,6 +1,7 @@
 package start
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 func TestEndWhileTheClusterIsAway(t *testing.T) {
 	c := cluster.Own(t, cluster.Options{})
 	t.Run("waits", func(t *testing.T) { waitsForTheCluster(t, c) })
+	t.Run("ended by the kernel", func(t *testing.T) { freesTheDirectory(t, c) })
 	t.Run("times out", func(t *testing.T) { failsToFlush(t, c) })
 }
 
@@ -46,7 +48,8 @@ func unflushed(t *testing.T, c *cluster.Cluster, path string) {
 	}
 	pause(t, c)
 	// Should the write wait for the OSD after all, the test fails, but ends.
-	time.AfterFunc(2*patience, func() { _ = c.ResumeDaemon("osd.0") })
+	thaw := time.AfterFunc(2*patience, func() { _ = c.ResumeDaemon("osd.0") })
+	defer thaw.Stop()
 	began := time.Now()
 	if _, err := f.WriteAt([]byte("again"), 0); err != nil || time.Since(began) > patience {
 		t.Fatalf("a write into the cache: %v after %v", err, time.Since(began))
@@ -82,6 +85,46 @@ func waitsForTheCluster(t *testing.T, c *cluster.Cluster) {
 	if got := export(t, c, pool, "vm"); string(got) != "again" {
 		t.Errorf("the image holds %q", got)
 	}
+}
+
+// freesTheDirectory checks that a mount that the kernel ends leaves its directory at
+// once, and its process when all is flushed.
+func freesTheDirectory(t *testing.T, c *cluster.Cluster) {
+	pool, dir := c.Pool(t), mountDir(t)
+	p := foreground(t, c, pool, dir)
+	path := filepath.Join(dir, "vm")
+	unflushed(t, c, path)
+	synced := make(chan error, 1)
+	go func() { synced <- syncFile(path) }() // its requests wait in Go
+	// No program is started: its copy of the open file would be closed, and wait.
+	if err := syscall.Unmount(dir, syscall.MNT_FORCE); err != syscall.EBUSY {
+		t.Errorf("umount -f: %v", err)
+	}
+	eventually(t, "the mount to go", func() bool { return mountLine(dir) == "" })
+	checkDirIsFree(t, dir)
+	if err := <-synced; err == nil {
+		t.Error("fsync succeeded on a cluster that is away")
+	}
+	if !p.running() {
+		t.Fatalf("ended before the flush: %+v", p.result(t))
+	}
+	if err := c.ResumeDaemon("osd.0"); err != nil {
+		t.Fatal(err)
+	}
+	checkEnd(t, p, dir, 0)
+	if got := export(t, c, pool, "vm"); string(got) != "again" {
+		t.Errorf("the image holds %q", got)
+	}
+}
+
+// syncFile opens a file and syncs it.
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
 }
 
 func failsToFlush(t *testing.T, c *cluster.Cluster) {
