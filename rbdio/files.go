@@ -277,6 +277,7 @@ func (t *Files) OpenIDs() []string {
 // purger; nothing can be opened any more. It returns the errors that kept written
 // data from the OSDs.
 func (t *Files) Close() error {
+	t.purger.cancel()
 	t.flattener.stop()
 	t.mu.Lock()
 	t.closed = true

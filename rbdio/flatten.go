@@ -34,9 +34,9 @@ type FlattenState struct {
 	Err     error // why it ended before it was done, or nil
 }
 
-// ErrStopped says that a flattening was stopped on request. What was copied
+// ErrStopped says that a flattening or a purge was stopped on request. What was done
 // until then stays, and the next one goes on with the rest.
-var ErrStopped = Errorf(syscall.ECANCELED, "flatten an image: it was stopped")
+var ErrStopped = Errorf(syscall.ECANCELED, "go on to the end, since it was stopped")
 
 // flattener copies into clones what their parents still back, in the background.
 // A clone being flattened is a file open for writing, as any other.
@@ -209,7 +209,7 @@ func (w *flattener) inTurn(f *File, job *flattening) error {
 	w.log.Info("flattening a clone", "id", f.id)
 	ended := make(chan struct{})
 	defer close(ended)
-	go w.report(f.id, job.progress, ended)
+	go report(w.log, "flattening a clone", f.id, job.progress, ended)
 	return f.flatten(job.progress)
 }
 
@@ -240,19 +240,19 @@ func (w *flattener) awaitTurn(job *flattening) (done func(), ok bool) {
 	return done, true
 }
 
-// flattenReport is how often the log tells how far a flattening is.
-const flattenReport = 10 * time.Second
+// reportEvery is how often the log tells how far a long call is.
+const reportEvery = 10 * time.Second
 
-// report logs the progress until the end.
-func (w *flattener) report(id string, p *Progress, ended <-chan struct{}) {
-	tick := time.NewTicker(flattenReport)
+// report logs the progress of a call on an image until the end.
+func report(log *slog.Logger, what, id string, p *Progress, ended <-chan struct{}) {
+	tick := time.NewTicker(reportEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ended:
 			return
 		case <-tick.C:
-			w.log.Info("flattening a clone", "id", id, "percent", p.Percent())
+			log.Info(what, "id", id, "percent", p.Percent())
 		}
 	}
 }

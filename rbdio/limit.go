@@ -9,8 +9,9 @@ import "time"
 // that ls goes on while writes wait. A call over the limit waits for its turn.
 //
 // What needs no answer of the cluster, Key, Layout and MayGrowAhead, and what must not wait
-// for others, closing, is not counted; nor is flattening, which may take hours and
-// is bounded by who runs it, nor what passes by way of Direct, which pins no thread.
+// for others, closing, is not counted; nor are flattening and purging, which may take
+// hours and are bounded by who runs them, nor what passes by way of Direct, which pins
+// no thread.
 func Limit(pool Pool, data, metadata int) Pool {
 	return &limitedPool{Pool: pool, data: newTurns(data), metadata: newTurns(metadata)}
 }
@@ -126,11 +127,6 @@ func (l *limitedPool) Claim(e TrashEntry) (Claim, error) {
 func (l *limitedPool) Expire(e TrashEntry) error {
 	defer l.metadata.take()()
 	return l.Pool.Expire(e)
-}
-
-func (l *limitedPool) Purge(id string) error {
-	defer l.metadata.take()()
-	return l.Pool.Purge(id)
 }
 
 func (l *limitedPool) Restore(id, name string) error {

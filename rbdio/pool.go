@@ -68,8 +68,10 @@ type Trash interface {
 	// Claim is ClaimNow from then on. It is refused, and nothing changes, with
 	// ENOTEMPTY and EBUSY as Remove is; ENOENT as Claim, EPERM.
 	Expire(e TrashEntry) error
-	// Purge deletes a removed image's data; ENOENT, EBUSY while it is open.
-	Purge(id string) error
+	// Purge deletes a removed image's data, and tells how far it is; ENOENT, EBUSY
+	// while it is open, ErrStopped. What was deleted before an error is gone, and the
+	// next Purge goes on.
+	Purge(id string, p *Progress) error
 	// Restore brings a removed image back under name; ENOENT, EEXIST, and EBUSY
 	// when its purge has begun.
 	Restore(id, name string) error

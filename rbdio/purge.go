@@ -23,8 +23,10 @@ type purger struct {
 	done  chan struct{}
 	wg    sync.WaitGroup
 
-	mu      sync.Mutex // guards expired
+	mu      sync.Mutex // guards the rest
 	expired map[string]bool
+	now     *Progress // of the image being purged, or nil
+	stopped bool
 }
 
 func newPurger(files *Files, log *slog.Logger) *purger {
@@ -41,13 +43,27 @@ func newPurger(files *Files, log *slog.Logger) *purger {
 
 func (p *purger) start() { p.wg.Go(p.run) }
 
-// stopTime is how long stop waits for the image being purged. A large one can
-// take minutes, and the next mount goes on where this one is cut off.
+// cancel has the worker end soon, and the image being purged be left to the next
+// mount.
+func (p *purger) cancel() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return
+	}
+	p.stopped = true
+	close(p.done)
+	if p.now != nil {
+		p.now.Stop.Store(1)
+	}
+}
+
+// stopTime is how long stop waits for an image that cannot be purged in pieces.
 const stopTime = 3 * time.Second
 
 // stop ends the worker.
 func (p *purger) stop() {
-	close(p.done)
+	p.cancel()
 	ended := make(chan struct{})
 	go func() {
 		p.wg.Wait()
@@ -56,9 +72,13 @@ func (p *purger) stop() {
 	select {
 	case <-ended:
 	case <-time.After(stopTime):
-		p.log.Info("a removed image is not purged yet; the next mount goes on with it")
+		p.log.Info(notPurgedYet)
 	}
 }
+
+// notPurgedYet is what the log says of the image that was being purged when the mount
+// ended.
+const notPurgedYet = "a removed image is not purged yet; the next mount goes on with it"
 
 // expire has a removed image purged before its time, or no more.
 func (p *purger) expire(id string, expired bool) {
@@ -132,11 +152,28 @@ func (p *purger) sweep(all bool) {
 	}
 }
 
+// begin returns the progress of the image that is now purged.
+func (p *purger) begin() *Progress {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now = &Progress{}
+	if p.stopped {
+		p.now.Stop.Store(1)
+	}
+	return p.now
+}
+
+// purge deletes an image's data.
 func (p *purger) purge(e TrashEntry) {
-	err := p.pool.Purge(e.ID)
+	progress, ended := p.begin(), make(chan struct{})
+	go report(p.log, "purging a removed image", e.ID, progress, ended)
+	err := p.pool.Purge(e.ID, progress)
+	close(ended)
 	switch {
 	case err == nil:
 		p.log.Info("purged a removed image", "image", e.Name, "id", e.ID)
+	case errors.Is(err, ErrStopped):
+		p.log.Info(notPurgedYet, "image", e.Name, "id", e.ID, "percent", progress.Percent())
 	case errors.Is(err, syscall.EUCLEAN):
 		p.log.Debug("a removed image is still on its way to the trash", "image", e.Name, "error", err)
 	case errors.Is(err, syscall.EBUSY), errors.Is(err, syscall.ENOENT):

@@ -72,7 +72,7 @@ func openPoolTarget(pool rbdio.Pool, image string, create bool, logger *slog.Log
 				_, err = pool.Remove(image, time.Now())
 			}
 			if err == nil {
-				err = pool.Purge(id)
+				err = pool.Purge(id, &rbdio.Progress{})
 			}
 			return errors.Join(err, pool.Close())
 		}

@@ -85,7 +85,7 @@ func TestCloneProtected(t *testing.T) {
 	clone, err := p.Remove("vm1", epoch)
 	must(t, err)
 	wantErrno(t, p.RemoveSnapshot(id, "v1"), syscall.EBUSY) // in the trash it is one still
-	must(t, p.Purge(clone))
+	must(t, p.Purge(clone, &rbdio.Progress{}))
 	must(t, p.RemoveSnapshot(id, "v1"))
 }
 

@@ -175,7 +175,7 @@ func TestNamespace(t *testing.T) {
 	defer func() {
 		_, err := inside.Remove(name, epoch)
 		must(t, err)
-		must(t, inside.Purge(id))
+		must(t, inside.Purge(id, &rbdio.Progress{}))
 	}()
 	_, err = outside.Lookup(name)
 	wantErrno(t, err, syscall.ENOENT)

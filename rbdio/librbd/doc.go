@@ -14,6 +14,8 @@
 //	describe.go, usage.go                    what an administrator asks
 //	remove.go, trash.go                      removal in two steps
 //	full.go                                  removal and renaming in a full pool
+//	purge.go, purge_objects.go               the second of them
+//	housekeeper.go                           a connection of its own for long work
 //	snapshot.go, snapshot_open.go            snapshots: list, stat, open
 //	clone.go                                 clones of snapshots
 //	snapshot_change.go                       snapshots: create, remove, rename
@@ -50,6 +52,10 @@
 // CutBack sets the size in the header, and has librbd read it: image_cut.go.
 //
 // # Concurrency
+//
+// The client that files are served by does nothing long: librbd goes through the
+// objects of an image on the client's one thread for completions. Large images are
+// purged by the housekeeper, one at a time.
 //
 // Everything may be called from several goroutines at once, but an image's Close,
 // which must come last. Each call into Ceph blocks its thread; rbdio.Limit bounds

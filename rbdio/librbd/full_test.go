@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rbdfs/rbdio"
 )
 
 // In a pool past its quota in which nothing was removed before, removing, renaming,
@@ -61,7 +63,7 @@ func freeFullPool(t *testing.T, p *Pool, ids map[string]string, journaled bool) 
 	}
 	wantErrno(t, p.Restore(id, "c"), syscall.EEXIST)
 	must(t, p.Expire(e))
-	must(t, p.Purge(id))
+	must(t, p.Purge(id, &rbdio.Progress{}))
 	wantNames(t, p, "b", "c")
 	if out := rbdCommand(t, "info", p.cfg.Pool+"/b"); !strings.Contains(out, ids["b"]) {
 		t.Error(out)

@@ -3,6 +3,8 @@ package librbd
 import (
 	"syscall"
 	"testing"
+
+	"rbdfs/rbdio"
 )
 
 // The mirror of another cluster's image opens for reading alone, until it is
@@ -35,7 +37,7 @@ func TestMirrorNonPrimary(t *testing.T) {
 			// Mirroring, and its snapshots, end with the image.
 			_, err = p.Remove(mode, epoch)
 			must(t, err)
-			must(t, p.Purge(id))
+			must(t, p.Purge(id, &rbdio.Progress{}))
 		})
 	}
 }

@@ -40,6 +40,9 @@ func (m objectMap) exists(object uint64) bool {
 	return m.bits[object/objectsPerByte]>>shift&3 != 0
 }
 
+// emptyByte tells that none of the objects of a byte of the map exists.
+func (m objectMap) emptyByte(i uint64) bool { return i < uint64(len(m.bits)) && m.bits[i] == 0 }
+
 // allocated returns the bytes in the objects that may exist of an image of size
 // bytes, at most size, or false when the map does not cover the image. Where the
 // image is striped its end lies in several objects, and each counts whole.

@@ -25,10 +25,12 @@ type Pool struct {
 	// made under it.
 	mu      sync.Mutex
 	current *session
-	renewal *renewal // under way, or nil
+	renewal *renewal            // under way, or nil
+	clients map[uint64]struct{} // our connections, as the cluster knows them
 	closed  bool
 
-	usage usageCache
+	housekeeper *housekeeper
+	usage       usageCache
 }
 
 // Connect connects to a cluster and a pool. Its error is a *StartError, and
@@ -45,8 +47,9 @@ func Connect(cfg Config) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool{cfg: cfg, log: cfg.Logger, current: s}
-	s.pool = p
+	p := &Pool{cfg: cfg, log: cfg.Logger, current: s, clients: make(map[uint64]struct{})}
+	p.housekeeper = newHousekeeper(p)
+	p.adopt(s)
 	fsid, err := s.conn.GetFSID()
 	if err != nil {
 		s.shutdown()
@@ -79,6 +82,7 @@ func (p *Pool) Close() error {
 	if idle {
 		s.shutdown()
 	}
+	p.housekeeper.end()
 	return nil
 }
 

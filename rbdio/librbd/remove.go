@@ -58,7 +58,7 @@ func (s *session) removable(id, what string) error {
 	return s.unwatched(img, what)
 }
 
-// unwatched refuses an image that another client watches.
+// unwatched refuses an image that a client watches that is not of this pool.
 func (s *session) unwatched(img *rbd.Image, what string) error {
 	watchers, err := img.ListWatchers()
 	if err != nil {
@@ -66,7 +66,7 @@ func (s *session) unwatched(img *rbd.Image, what string) error {
 	}
 	var others []string
 	for _, w := range watchers {
-		if uint64(w.Id) != s.instance {
+		if !s.pool.ours(uint64(w.Id)) {
 			others = append(others, w.Addr)
 		}
 	}

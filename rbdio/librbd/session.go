@@ -32,6 +32,8 @@ type connection struct {
 	instance uint64 // how the cluster knows this client: its watchers' id
 	pool     *Pool
 
+	housekeeping bool // of the housekeeper; set before others know it
+
 	// fenced is set for good once the cluster has blocklisted this connection.
 	fenced atomic.Bool
 
@@ -65,8 +67,13 @@ func (c *connection) open(pool string) (*rados.IOContext, error) {
 
 // fence notes that err came from a blocklisted connection.
 func (s *session) fence(err error) {
-	if s.fenced.CompareAndSwap(false, true) {
-		s.tellFenced()
+	if !s.fenced.CompareAndSwap(false, true) {
+		return
+	}
+	s.tellFenced()
+	if s.housekeeping {
+		s.pool.log.Warn("the cluster has blocklisted the client that purges removed images: it connects again", "error", err, "instance", s.instance)
+	} else {
 		s.pool.log.Error("the cluster has blocklisted this client: what is open answers errors from now on, "+
 			"what is opened next gets a new connection", "error", err, "instance", s.instance)
 	}
@@ -76,6 +83,9 @@ func (s *session) fence(err error) {
 //
 // Calls rados_ioctx_destroy and rados_shutdown.
 func (c *connection) shutdown() {
+	if c.pool != nil {
+		c.pool.disown(c)
+	}
 	c.poolsMu.Lock()
 	pools := c.pools
 	c.pools = nil
@@ -181,7 +191,7 @@ func (p *Pool) renew(r *renewal) {
 	old := p.current
 	p.renewal = nil
 	if err == nil && !p.closed {
-		fresh.pool = p
+		p.adoptLocked(fresh)
 		p.current = fresh
 	}
 	stale, closed := old.users == 0 && err == nil && !p.closed, p.closed

@@ -179,28 +179,6 @@ func (p *Pool) Expire(e rbdio.TrashEntry) error {
 	})
 }
 
-// Purge deletes a removed image's data; ENOENT, EBUSY while it is open,
-// ENOTEMPTY when it has snapshots.
-//
-// rbd_trash_remove waits for the exclusive lock before it looks for watchers, and
-// that is 30 s for the lock of a client that was killed, so they are looked for
-// before. An image that cannot be opened is one whose purge was interrupted.
-//
-// Calls rbd_open_by_id_read_only, rbd_watchers_list and rbd_trash_remove.
-func (p *Pool) Purge(id string) error {
-	what := "purge image " + id
-	return p.change(what, func(s *session) error {
-		if img, err := rbd.OpenImageByIdReadOnly(s.io, id, ""); err == nil {
-			err = s.unwatched(img, what)
-			img.Close()
-			if err != nil {
-				return err
-			}
-		}
-		return s.check(errnoFrom(rbd.TrashRemove(s.io, id, true)), "%s", what)
-	})
-}
-
 // Restore brings a removed image back under name; ENOENT, EEXIST, and EBUSY when
 // its purge has begun.
 //

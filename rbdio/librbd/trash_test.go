@@ -73,7 +73,7 @@ func TestRemoveOpen(t *testing.T) {
 			must(t, img.Flush())
 			must(t, img.Resize(size+5))
 			compare(t, img, append(bytes.Clone(data), make([]byte, 5)...))
-			wantErrno(t, p.Purge(id), syscall.EBUSY)
+			wantErrno(t, p.Purge(id, &rbdio.Progress{}), syscall.EBUSY)
 			if info, err := p.Stat(id); err != nil || info.Size != size+5 {
 				t.Errorf("%+v, %v", info, err)
 			}
@@ -82,8 +82,8 @@ func TestRemoveOpen(t *testing.T) {
 			must(t, err)
 			wantErrno(t, p.Restore(id, name), syscall.EEXIST)
 			must(t, img.Close())
-			must(t, p.Purge(id))
-			wantErrno(t, p.Purge(id), syscall.ENOENT)
+			must(t, p.Purge(id, &rbdio.Progress{}))
+			wantErrno(t, p.Purge(id, &rbdio.Progress{}), syscall.ENOENT)
 			_, err = p.Stat(id)
 			wantErrno(t, err, syscall.ENOENT)
 			if _, ok := trashed(t, p, id); ok {
@@ -145,7 +145,7 @@ func TestRemoveRefused(t *testing.T) {
 	wantErrno(t, err, syscall.EPERM)
 	_, err = p.Remove("img", epoch)
 	must(t, err)
-	must(t, p.Purge(id))
+	must(t, p.Purge(id, &rbdio.Progress{}))
 }
 
 // Only what rbdfs removed is ours, and no more once somebody has taken it back.
@@ -187,7 +187,7 @@ func TestTrashOwners(t *testing.T) {
 		t.Error(m)
 	}
 	wantErrno(t, p.Restore(id, "x"), syscall.ENOENT)
-	must(t, p.Purge(theirs))
+	must(t, p.Purge(theirs, &rbdio.Progress{}))
 	for _, name := range []string{"a@b", "", "a/b"} {
 		wantErrno(t, p.Restore(theirs, name), syscall.EINVAL)
 	}
@@ -247,7 +247,7 @@ func TestExpire(t *testing.T) {
 	must(t, err)
 	e, _ = trashed(t, p, id)
 	wantClaim(t, p, e, rbdio.ClaimOurs)
-	must(t, p.Purge(id))
+	must(t, p.Purge(id, &rbdio.Progress{}))
 }
 
 // What an interrupted purge has left without a header can be purged, by its time
@@ -262,7 +262,7 @@ func TestPurgeOfWhatIsLeft(t *testing.T) {
 		e, _ := trashed(t, p, id)
 		wantClaim(t, p, e, rbdio.ClaimOurs)
 		if i == 0 {
-			must(t, p.Purge(id))
+			must(t, p.Purge(id, &rbdio.Progress{}))
 		} else {
 			must(t, p.Expire(e))
 		}

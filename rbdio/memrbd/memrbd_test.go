@@ -263,7 +263,7 @@ func TestTrashGoesBothWays(t *testing.T) {
 	must(t, pool.Expire(entries[0]))
 	wantClaim(t, pool, entries[0], rbdio.ClaimNow)
 	must(t, img.WriteAt([]byte("x"), 0)) // open files go on
-	wantErrno(t, pool.Purge(id), syscall.EBUSY)
+	wantErrno(t, pool.Purge(id, &rbdio.Progress{}), syscall.EBUSY)
 
 	_, err = pool.Create("vm1")
 	must(t, err)
@@ -280,8 +280,8 @@ func TestTrashGoesBothWays(t *testing.T) {
 	wantClaim(t, pool, entries[0], rbdio.ClaimNone)
 	entries[0].Removed = time.Unix(1, 0)
 	wantErrno(t, pool.Expire(entries[0]), syscall.ENOENT)
-	must(t, pool.Purge(id))
-	wantErrno(t, pool.Purge(id), syscall.ENOENT)
+	must(t, pool.Purge(id, &rbdio.Progress{}))
+	wantErrno(t, pool.Purge(id, &rbdio.Progress{}), syscall.ENOENT)
 	_, err = pool.Stat(id)
 	wantErrno(t, err, syscall.ENOENT)
 }

@@ -113,12 +113,16 @@ func (p *Pool) Expire(e rbdio.TrashEntry) error {
 	return nil
 }
 
-// Purge deletes a removed image, expired or not; EBUSY while anyone has it open.
-func (p *Pool) Purge(id string) error {
+// Purge deletes a removed image, expired or not; EBUSY while anyone has it open. It
+// looks at progress.Stop once, after a Block.
+func (p *Pool) Purge(id string, progress *rbdio.Progress) error {
 	if err := p.begin("Purge"); err != nil {
 		return err
 	}
 	defer p.mu.Unlock()
+	if progress.Stop.Load() != 0 {
+		return rbdio.ErrStopped
+	}
 	if p.trash[id] == nil {
 		return rbdio.Errorf(syscall.ENOENT, "purge image %s", id)
 	}
