@@ -123,6 +123,14 @@ func (f *File) Truncate(size uint64) error {
 	f.mu.Lock()
 	defer f.doneLocked(l, err)
 	if err != nil {
+		f.mu.Unlock()
+		now, sizeErr := l.rw.Size() // a part may be cut off
+		f.mu.Lock()
+		if sizeErr == nil && now < f.physical {
+			f.size, f.physical, f.step = min(f.size, now), now, 0
+			f.wroteLocked()
+			f.holes.forget()
+		}
 		return tooLarge(err, size)
 	}
 	f.size, f.physical, f.step = size, size, 0

@@ -55,7 +55,7 @@
 //
 // The client that files are served by does nothing long: librbd goes through the
 // objects of an image on the client's one thread for completions. Large images are
-// purged by the housekeeper, one at a time.
+// purged by the housekeeper, one at a time, and shrunk in steps (image_io.go).
 //
 // Everything may be called from several goroutines at once, but an image's Close,
 // which must come last. Each call into Ceph blocks its thread; rbdio.Limit bounds
