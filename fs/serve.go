@@ -119,6 +119,15 @@ func (m *mount) logTotals() {
 // go-fuse's default is 128 KiB.
 const maxIO = 1 << 20
 
+// maxBackground is how many asynchronous requests (read-ahead, libaio, io_uring, pieces of
+// a large O_DIRECT request) are out at once, of all images together: one more waits in
+// the kernel, and its caller is not even killed by SIGKILL. So it is the most there is,
+// a field of 16 bits in FUSE_INIT: those of an image that is stuck must not use it up. What is out
+// at once is bounded by fs.aio-max-nr and package loop's memory instead. Without
+// CAP_SYS_ADMIN the kernel takes no more than fs.fuse max_user_bgreq (fs/fuse/inode.c:
+// process_init_limits). go-fuse's default is 12.
+const maxBackground = 1<<16 - 1
+
 // syncWrites answers a write(2) of a file opened with O_SYNC or O_DSYNC, or one
 // with RWF_DSYNC, after an fsync. The kernel sends that itself for a cached file,
 // but not for one that is open past the cache (fs/fuse/file.c:
@@ -170,7 +179,7 @@ func options(m *mount) *fusefs.Options {
 			FsName:            "rbd:" + m.conf.Source,
 			Name:              "rbdfs",
 			MaxWrite:          maxIO,
-			MaxBackground:     64, // read-ahead and O_DIRECT requests in flight; go-fuse's default is 12
+			MaxBackground:     maxBackground,
 			DirectMount:       os.Geteuid() == 0,
 			DirectMountFlags:  syscall.MS_NOSUID | syscall.MS_NODEV,
 			Options:           []string{"default_permissions"},

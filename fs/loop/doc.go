@@ -5,6 +5,7 @@
 //	loop.c     reads requests, and serves READ and WRITE where a gate lets them
 //	gate.c     gates: which images, up to which size, and what was written
 //	request.c  the memory of requests
+//	share.c    how much of it each node may use, and those that wait
 //	loop.go    hands all others to go-fuse's ProtocolServer, and writes its replies
 //	gate.go    gates for rbdio.File
 //	interrupt.go  requests that are interrupted, or wait for long
@@ -15,7 +16,7 @@
 // A few goroutines stay in C, reading: a READ or WRITE of an open image, inside its
 // size, goes straight to the image's C calls (rbdio/datapath.h), and their completion
 // writes the reply, on whichever thread it comes. No goroutine wakes, and nothing is
-// handed from one thread to another. Any other message returns to Go, as does one
+// handed from one thread to another, but for what had to wait. Any other message returns to Go, as does one
 // that was begun in C and did not end well: what failed is done again by those who
 // can wait, map errors and log.
 //
@@ -28,11 +29,22 @@
 //
 // # Memory
 //
-// A request lives in a block of one of three sizes, from its message to its reply.
-// While too much is lent, readers wait, so that requests wait in the kernel; what is
-// for Go counts too, with no more than its message needs. They take one more each
-// second all the same: the kernel hands out interrupts first, and who waits for a
-// cluster that does not answer must be able to give up.
+// A request lives in a block of one of three sizes, from its message to its reply, or
+// in one made to its measure while it waits.
+//
+// The kernel hands out requests in the order in which they came, those of all images in
+// one queue, so not reading any would have all wait for one. Each READ and WRITE is
+// counted in its node's share, whether C or Go serves it. One that its share does not
+// admit waits in C, behind the others of its node, and has no more than its message;
+// the dispatcher begins it when its turn comes. It may be interrupted, and is then
+// never begun. When its gate is shut by then, it goes to Go.
+//
+// Bounds, in bytes: what was admitted, 128 MiB and 1 MiB for each node beyond; all
+// blocks, and the replies that Go makes, 1 GiB or a quarter of the machine's memory. A
+// single image comes to that by a thousand threads, or asynchronous requests, of 1 MiB
+// each. From there on readers wait, so that requests wait in the kernel. They take one
+// more each second all the same: the kernel hands out interrupts first, and who waits
+// for a cluster that does not answer must be able to give up.
 //
 // # What was tried
 //
@@ -50,6 +62,6 @@
 //
 // # Locking
 //
-// In C one lock guards gates, requests in flight and free memory; it is not held
+// In C one lock guards gates, shares, requests in flight and free memory; it is not held
 // across a call of an image or of the kernel. Loop.mu in Go is taken alone.
 package loop

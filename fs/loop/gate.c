@@ -120,6 +120,38 @@ void rbdfs_gate_close(struct rbdfs_gate *gate)
 	pthread_mutex_unlock(&loop->lock);
 }
 
+void list_locked(struct rbdfs_loop *loop, struct request *q)
+{
+	q->next = NULL;
+	q->prev = loop->newest;
+	*(q->prev != NULL ? &q->prev->next : &loop->oldest) = q;
+	loop->newest = q;
+}
+
+void unlist_locked(struct rbdfs_loop *loop, struct request *q)
+{
+	*(q->prev != NULL ? &q->prev->next : &loop->oldest) = q->next;
+	*(q->next != NULL ? &q->next->prev : &loop->newest) = q->prev;
+}
+
+struct request *request_end_locked(struct request *q)
+{
+	struct rbdfs_loop *loop = q->loop;
+
+	share_give_locked(&loop->shares, q);
+	return pool_give_locked(&loop->pool, q);
+}
+
+void request_end(struct request *q)
+{
+	struct rbdfs_loop *loop = q->loop;
+
+	pthread_mutex_lock(&loop->lock);
+	q = request_end_locked(q);
+	pthread_mutex_unlock(&loop->lock);
+	free(q);
+}
+
 bool gate_enter(struct rbdfs_loop *loop, struct request *q, uint64_t off, size_t len)
 {
 	struct rbdfs_gate *g;
@@ -132,19 +164,9 @@ bool gate_enter(struct rbdfs_loop *loop, struct request *q, uint64_t off, size_t
 	}
 	g->in_flight++;
 	q->gate = g;
-	q->next = NULL;
-	q->prev = loop->newest;
-	*(q->prev != NULL ? &q->prev->next : &loop->oldest) = q;
-	loop->newest = q;
+	list_locked(loop, q);
 	pthread_mutex_unlock(&loop->lock);
 	return true;
-}
-
-/* Takes a request off the list of those in flight. */
-static void unlist_locked(struct rbdfs_loop *loop, struct request *q)
-{
-	*(q->prev != NULL ? &q->prev->next : &loop->oldest) = q->next;
-	*(q->next != NULL ? &q->next->prev : &loop->newest) = q->prev;
 }
 
 static void leave_locked(struct rbdfs_gate *g)
@@ -177,7 +199,7 @@ void gate_retire(struct request *q, const struct rbdfs_totals *add)
 	t->writes += add->writes;
 	t->written_bytes += add->written_bytes;
 	t->write_ns += add->write_ns;
-	q = pool_give_locked(&loop->pool, q);
+	q = request_end_locked(q);
 	leave_locked(g); /* the last use of the loop */
 	pthread_mutex_unlock(&loop->lock);
 	free(q);

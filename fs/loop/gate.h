@@ -2,7 +2,7 @@
 #ifndef RBDFS_GATE_H
 #define RBDFS_GATE_H
 
-#include "request.h"
+#include "share.h"
 
 struct rbdfs_gate {
 	struct rbdfs_gate *next; /* in the bucket of its node */
@@ -38,12 +38,22 @@ struct rbdfs_loop {
 	struct pool pool;
 
 	pthread_mutex_t lock; /* guards the rest; not held across a call of an image */
+	struct shares shares;
 	pthread_cond_t idle;  /* a gate that is shut has none in flight */
 	struct rbdfs_gate *gates[BUCKETS];
-	struct request *oldest; /* in flight */
+	struct request *oldest; /* in flight, or waiting for a share */
 	struct request *newest;
 	struct rbdfs_totals totals;
 };
+
+/* Puts a request on the list of those in flight or waiting, and takes it off. */
+void list_locked(struct rbdfs_loop *loop, struct request *q);
+void unlist_locked(struct rbdfs_loop *loop, struct request *q);
+
+/* Gives back a request and what it has of its share. What it returns is to be freed
+ * without the lock. */
+struct request *request_end_locked(struct request *q);
+void request_end(struct request *q);
 
 /* Lets a request for [off, off+len) through the gate of its node. False when it may
  * not pass: the file may have grown past the size that the gate was opened with. */

@@ -27,8 +27,23 @@ import (
 // a write, another one takes the next.
 const readers = 2
 
-// memory is how many bytes of requests are in flight before new ones wait.
+// memory is how many bytes of reads and writes are under way. One image has half of
+// it at the most, and each some (share.h); of those over their share, requests wait.
 const memory = 128 << 20
+
+// most bounds the bytes of all requests, those that wait included, where the kernel
+// hands them out in order: past it, it is the kernel that they wait in, for all images
+// alike. A thread, or an asynchronous request, has 1 MiB at the most.
+const most = 1 << 30
+
+// mostHere is most, or less on a small machine.
+func mostHere() uint64 {
+	var info syscall.Sysinfo_t
+	if err := syscall.Sysinfo(&info); err != nil {
+		return 2 * memory
+	}
+	return max(2*memory, min(most, uint64(info.Totalram)*uint64(info.Unit)/4))
+}
 
 // Options say what the loop asks of others.
 type Options struct {
@@ -71,7 +86,7 @@ func New(opts Options) (*Loop, error) {
 	l.none.L = &l.mu
 	l.receive = l.next
 	l.handle = cgo.NewHandle(l)
-	l.c = C.rbdfs_loop_new(C.size_t(opts.MaxIO), memory, C.rbdfs_redo(C.rbdfsRedo), C.uintptr_t(l.handle))
+	l.c = C.rbdfs_loop_new(C.size_t(opts.MaxIO), memory, C.size_t(mostHere()), C.rbdfs_redo(C.rbdfsRedo), C.uintptr_t(l.handle))
 	if l.c == nil {
 		return nil, errors.New("make the request loop: out of memory")
 	}
@@ -98,6 +113,8 @@ func (l *Loop) Serve(fd int, raw fuse.RawFileSystem, opts *fuse.MountOptions) er
 		l.reading.Go(l.read)
 	}
 	l.watching.Go(l.watchAge)
+	l.watching.Go(func() { C.rbdfs_loop_dispatch(l.c) })
+	l.watching.Go(l.drop)
 	go l.end()
 	return nil
 }
@@ -122,6 +139,12 @@ func (l *Loop) Free() {
 	l.Wait() // for what was begun in C until its gate was closed
 	C.rbdfs_loop_free(l.c)
 	l.handle.Delete()
+}
+
+// drop drops the requests that wait in C when nobody reads any more.
+func (l *Loop) drop() {
+	l.reading.Wait()
+	C.rbdfs_loop_end(l.c)
 }
 
 // end interrupts what waits when nobody reads any more, until nothing does: what
@@ -169,7 +192,7 @@ func (l *Loop) next() ([]byte, syscall.Errno) {
 
 // free gives a message back.
 func (l *Loop) free(msg []byte) {
-	C.rbdfs_message_free(l.c, (*C.char)(unsafe.Pointer(unsafe.SliceData(msg))))
+	C.rbdfs_message_free((*C.char)(unsafe.Pointer(unsafe.SliceData(msg))))
 }
 
 // read serves until the file system is unmounted.

@@ -20,15 +20,16 @@ struct rbdfs_message {
 	size_t len;
 };
 
-/* Takes over a message that was begun here and did not end well; any thread calls
- * it. The message is data of len bytes, error a negative errno, or 0 for a read that
- * was short. */
+/* Takes over a message that was begun here and did not end well, or that has waited
+ * and is not for here; any thread calls it. The message is data of len bytes, error a
+ * negative errno, or 0. */
 typedef void (*rbdfs_redo)(uintptr_t handle, char *data, size_t len, int error);
 
-/* Makes a loop for reads and writes of max_io bytes at the most, that holds memory
- * bytes of messages in flight, unless the cluster does not answer. NULL without
- * memory. */
-struct rbdfs_loop *rbdfs_loop_new(size_t max_io, size_t memory, rbdfs_redo redo, uintptr_t handle);
+/* Makes a loop for reads and writes of max_io bytes at the most, that has memory bytes
+ * of them under way, of which images that are stuck leave some to each other one, and
+ * most bytes with those that wait, or a few more when the cluster does not answer.
+ * NULL without memory. */
+struct rbdfs_loop *rbdfs_loop_new(size_t max_io, size_t memory, size_t most, rbdfs_redo redo, uintptr_t handle);
 
 /* Ends a loop that nobody reads for any more and that has no gates. */
 void rbdfs_loop_free(struct rbdfs_loop *loop);
@@ -39,7 +40,15 @@ void rbdfs_loop_free(struct rbdfs_loop *loop);
  * threads may be in it. */
 int rbdfs_loop_next(struct rbdfs_loop *loop, int fd, struct rbdfs_message *message);
 
-void rbdfs_message_free(struct rbdfs_loop *loop, char *data);
+void rbdfs_message_free(char *data);
+
+/* Begins the requests that wait for their image's share, until rbdfs_loop_end. One
+ * thread is in it. */
+void rbdfs_loop_dispatch(struct rbdfs_loop *loop);
+
+/* Drops the requests that wait for their image's share. Nobody reads for the loop any
+ * more. */
+void rbdfs_loop_end(struct rbdfs_loop *loop);
 
 /* What is known of a request that is served here. */
 struct rbdfs_request_info {
@@ -55,7 +64,8 @@ bool rbdfs_loop_find(struct rbdfs_loop *loop, uint64_t unique, struct rbdfs_requ
 /* Finds the request that has been in flight for the longest; false for none. */
 bool rbdfs_loop_oldest(struct rbdfs_loop *loop, struct rbdfs_request_info *info);
 
-/* Answers a request in flight with EINTR; what it has begun goes on. */
+/* Answers a request in flight with EINTR; what it has begun goes on. One that waits
+ * for its image's share is never begun. */
 void rbdfs_loop_give_up(struct rbdfs_loop *loop, uint64_t unique);
 
 /* Makes the gate of a node, shut. NULL when the node has one, or without memory. */

@@ -8,13 +8,14 @@
  * kernel hands out interrupts first, and one of them may end the wait. */
 #define PATIENCE_S 1
 
-void pool_init(struct pool *pool, pthread_mutex_t *lock, size_t max_io, size_t limit)
+void pool_init(struct pool *pool, pthread_mutex_t *lock, size_t max_io, size_t limit, size_t keep)
 {
 	pthread_condattr_t monotonic;
 
 	*pool = (struct pool){
 		.room = {[SMALL] = 4096, [MEDIUM] = 65536, [LARGE] = max_io},
 		.limit = limit,
+		.keep = keep,
 		.lock = lock,
 	};
 	pthread_condattr_init(&monotonic);
@@ -35,12 +36,28 @@ static size_t memory_of(const struct pool *pool, enum size s)
 	return sizeof(struct request) + HEAD + sizeof(struct fuse_out_header) + pool->room[s];
 }
 
+/* Returns the smallest size with room for data bytes, or SIZES. */
+static enum size size_for(const struct pool *pool, size_t data)
+{
+	enum size s = SMALL;
+
+	while (s < SIZES && pool->room[s] < data)
+		s++;
+	return s;
+}
+
+size_t pool_memory(const struct pool *pool, size_t data)
+{
+	enum size s = size_for(pool, data);
+
+	return s < SIZES ? memory_of(pool, s) : 0;
+}
+
 /* Takes a free request off the list, or NULL. */
 static struct request *take_free_locked(struct pool *pool, enum size s)
 {
 	struct request *q = pool->free[s];
 
-	pool->lent += memory_of(pool, s);
 	if (q != NULL) {
 		pool->free[s] = q->next;
 		pool->kept -= memory_of(pool, s);
@@ -48,19 +65,23 @@ static struct request *take_free_locked(struct pool *pool, enum size s)
 	return q;
 }
 
-/* Makes a request where there was no free one. */
-static struct request *ready(struct pool *pool, struct request *q, enum size s)
+/* Makes a request of memory bytes where there was no free one; they are lent. */
+static struct request *ready(struct pool *pool, struct request *q, enum size s, size_t memory)
 {
 	if (q == NULL)
-		q = malloc(memory_of(pool, s));
+		q = malloc(memory);
 	if (q == NULL) {
 		pthread_mutex_lock(pool->lock);
-		pool->lent -= memory_of(pool, s);
+		pool->lent -= memory;
 		pthread_mutex_unlock(pool->lock);
 		return NULL;
 	}
 	q->size = s;
+	q->memory = memory;
 	q->gate = NULL;
+	q->share = NULL;
+	q->charge = 0;
+	q->waits = false;
 	q->answered = 0;
 	return q;
 }
@@ -85,17 +106,34 @@ void pool_trim(struct pool *pool)
 
 struct request *pool_take(struct pool *pool, size_t data)
 {
-	enum size s = SMALL;
+	enum size s = size_for(pool, data);
 	struct request *q;
 
-	while (s < SIZES && pool->room[s] < data)
-		s++;
 	if (s == SIZES)
 		return NULL;
 	pthread_mutex_lock(pool->lock);
 	q = take_free_locked(pool, s);
+	pool->lent += memory_of(pool, s);
 	pthread_mutex_unlock(pool->lock);
-	return ready(pool, q, s);
+	return ready(pool, q, s, memory_of(pool, s));
+}
+
+struct request *pool_make(struct pool *pool, size_t len)
+{
+	size_t memory = sizeof(struct request) + len;
+
+	pthread_mutex_lock(pool->lock);
+	pool->lent += memory;
+	pthread_mutex_unlock(pool->lock);
+	return ready(pool, NULL, MADE, memory);
+}
+
+void pool_add(struct pool *pool, struct request *q, size_t more)
+{
+	pthread_mutex_lock(pool->lock);
+	pool->lent += more;
+	pthread_mutex_unlock(pool->lock);
+	q->memory += more;
 }
 
 void pool_wait(struct pool *pool)
@@ -115,12 +153,15 @@ void pool_wait(struct pool *pool)
 
 struct request *pool_give_locked(struct pool *pool, struct request *q)
 {
-	size_t memory = memory_of(pool, q->size);
+	size_t memory;
 
 	if (pool->lent > pool->limit)
 		pthread_cond_broadcast(&pool->freed);
-	pool->lent -= memory;
-	if (pool->kept + memory > pool->limit / 4)
+	pool->lent -= q->memory;
+	if (q->size == MADE)
+		return q;
+	memory = memory_of(pool, q->size);
+	if (pool->kept + memory > pool->keep)
 		return q;
 	q->next = pool->free[q->size];
 	pool->free[q->size] = q;

@@ -113,7 +113,13 @@ func readConf(conn *rados.Conn, path, cluster string) *StartError {
 
 // settings are the options that Config asks for, Config.Options last.
 func (c Config) settings() []setting {
-	var list []setting
+	list := []setting{
+		// librados has whoever begins an operation wait while 1024 of them, or 100 MiB,
+		// are under way, of all images together: one whose OSDs do not answer would stop
+		// the others. What is under way is bounded for each image (fs/loop, behind.c).
+		{"objecter_inflight_ops", strconv.Itoa(1 << 24)},
+		{"objecter_inflight_op_bytes", strconv.Itoa(1 << 40)},
+	}
 	if c.IOTimeout > 0 {
 		// Ceph takes whole seconds, and 0 for never.
 		seconds := fmt.Sprint(int64(math.Ceil(c.IOTimeout.Seconds())))

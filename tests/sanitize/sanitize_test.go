@@ -21,7 +21,7 @@ var seed = flag.String("seed", "", "seed of the programs' random numbers")
 // programs are by the folder that they test, with what is linked. They include
 // request.c and behind.c.
 var programs = map[string][]string{
-	"fs/loop":      {"testdata/looptest.c", "loop.c", "gate.c"},
+	"fs/loop":      {"testdata/looptest.c", "loop.c", "gate.c", "share.c"},
 	"rbdio/librbd": {"testdata/behindtest.c", "direct.c"},
 }
 

@@ -34,6 +34,8 @@ struct image {
 	char data[IMAGE_SIZE];
 	bool held; /* the workers hold writes back */
 	bool ending;
+	size_t begun; /* how many were, and where the first of them */
+	uint64_t order[64];
 	size_t queued;
 	struct op queue[IMAGE_QUEUE];
 	pthread_t workers[IMAGE_WORKERS];
@@ -129,6 +131,9 @@ static int image_begin(struct image *m, struct rbdfs_io *io, bool write)
 		m->look();
 	pthread_mutex_lock(&m->lock);
 	op.fate = image_fate(m);
+	if (m->begun < sizeof(m->order) / sizeof(m->order[0]))
+		m->order[m->begun] = io->off;
+	m->begun++;
 	later = m->later && (m->held || !rng_one_in(&m->rng, 4));
 	if (later && op.fate != REFUSED) {
 		CHECK(m->queued < IMAGE_QUEUE);

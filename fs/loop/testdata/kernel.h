@@ -42,7 +42,8 @@ struct kernel {
 	uint64_t unique;
 	int error;   /* atomic: of the last that was redone */
 	int starved; /* atomic: how often a reader had no memory */
-	pthread_t readers[READERS];
+	int reading;
+	pthread_t readers[READERS], dispatcher;
 };
 
 /* Hands a message back to the kernel, as it came. */
@@ -54,7 +55,7 @@ static void hand_back(struct kernel *k, char *data, size_t len)
 	if (len >= sizeof(struct fuse_in_header))
 		out.unique = ((struct fuse_in_header *)data)->unique;
 	CHECK(writev(k->server, parts, 2) == (ssize_t)out.len);
-	rbdfs_message_free(k->loop, data);
+	rbdfs_message_free(data);
 }
 
 static void redone(uintptr_t handle, char *data, size_t len, int error)
@@ -81,7 +82,13 @@ static void *read_requests(void *arg)
 	return NULL;
 }
 
-static struct kernel *kernel_new(size_t memory)
+static void *dispatch(void *arg)
+{
+	rbdfs_loop_dispatch(((struct kernel *)arg)->loop);
+	return NULL;
+}
+
+static struct kernel *kernel_with(size_t memory, size_t most, int readers)
 {
 	struct kernel *k = calloc(1, sizeof(*k));
 	int fds[2], room = 2 * MAX_IO;
@@ -92,20 +99,33 @@ static struct kernel *kernel_new(size_t memory)
 		CHECK(setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) == 0);
 	k->fd = fds[0];
 	k->server = fds[1];
-	k->loop = rbdfs_loop_new(MAX_IO, memory, redone, (uintptr_t)k);
+	k->loop = rbdfs_loop_new(MAX_IO, memory, most, redone, (uintptr_t)k);
 	CHECK(k->loop != NULL);
-	for (int i = 0; i < READERS; i++)
+	k->reading = readers;
+	for (int i = 0; i < readers; i++)
 		k->readers[i] = start_thread(read_requests, k);
+	k->dispatcher = start_thread(dispatch, k);
 	return k;
 }
 
-/* Unmounts. Nothing is in flight any more, so nothing is lent. */
-static void kernel_free(struct kernel *k)
+static struct kernel *kernel_new(size_t memory, size_t most) { return kernel_with(memory, most, READERS); }
+
+/* Unmounts. */
+static void kernel_end(struct kernel *k)
 {
 	CHECK(shutdown(k->fd, SHUT_RDWR) == 0);
-	for (int i = 0; i < READERS; i++)
+	for (int i = 0; i < k->reading; i++)
 		join(k->readers[i]);
-	CHECK(k->loop->pool.lent == 0);
+	rbdfs_loop_end(k->loop);
+	join(k->dispatcher);
+}
+
+/* Nothing is in flight any more, so nothing is lent. */
+static void kernel_free(struct kernel *k)
+{
+	CHECK(k->loop->pool.lent == 0 && k->loop->shares.admitted == 0);
+	for (int i = 0; i < SHARES; i++)
+		CHECK(k->loop->shares.nodes[i] == NULL);
 	CHECK(k->loop->oldest == NULL && k->loop->newest == NULL);
 	rbdfs_loop_free(k->loop);
 	close(k->fd);

@@ -31,9 +31,9 @@ static struct answer answer;
 
 static void rig_open(struct rig *r, uint64_t size) { rbdfs_gate_open(r->gate, &image_calls, r->m, PERIOD, size); }
 
-static struct rig rig_new(uint64_t seed, size_t memory)
+static struct rig rig_with(uint64_t seed, size_t memory, size_t most)
 {
-	struct rig r = {.k = kernel_new(memory), .m = image_new(seed), .rng = {seed}};
+	struct rig r = {.k = kernel_new(memory, most), .m = image_new(seed), .rng = {seed}};
 
 	r.gate = rbdfs_gate_new(r.k->loop, NODE);
 	CHECK(r.gate != NULL);
@@ -41,10 +41,13 @@ static struct rig rig_new(uint64_t seed, size_t memory)
 	return r;
 }
 
+static struct rig rig_new(uint64_t seed, size_t memory) { return rig_with(seed, memory, 4 * memory); }
+
 static void rig_free(struct rig *r)
 {
 	rbdfs_gate_close(r->gate);
 	rbdfs_gate_free(r->gate);
+	kernel_end(r->k);
 	kernel_free(r->k);
 	image_free(r->m);
 }
@@ -355,8 +358,10 @@ static void give_up_refused(struct rig *r, uint32_t size)
 		kernel_receive(r->k, &answer);
 		CHECK(answer.h.error == -EINTR && answer.h.unique == message.h.unique);
 	}
+	rbdfs_gate_close(r->gate); /* the image has answered, too */
 	r->m->look = NULL;
 	want_handed_on(r->k, &message, make(r->k, &message, FUSE_READ, NODE, 0, 1)); /* the next there is */
+	rig_open(r, IMAGE_SIZE);
 }
 
 static void test_give_up(uint64_t seed)
@@ -481,13 +486,16 @@ static void test_huge(uint64_t seed)
 
 /* --- Memory. --- */
 
-/* Wants no more to be lent than the limit, and what a reader may have taken last. */
+/* Wants no more to be admitted than one image may have, and no more lent than there
+ * is, and what a reader may have taken last. */
 static void watch_memory(void)
 {
 	struct pool *pool = &watched->k->loop->pool;
+	struct shares *all = &watched->k->loop->shares;
 
 	pthread_mutex_lock(&watched->k->loop->lock);
 	CHECK(pool->lent <= pool->limit + 2 * READERS * (MAX_IO + 4096));
+	CHECK(all->admitted <= (all->limit + all->floor) / 2);
 	pthread_mutex_unlock(&watched->k->loop->lock);
 }
 
@@ -527,7 +535,7 @@ static void test_memory(uint64_t seed)
  * interrupts, which are then not behind any limit. */
 static void test_patience(uint64_t seed)
 {
-	struct rig r = rig_new(seed, 1ul << 20);
+	struct rig r = rig_new(seed, 1ul << 18);
 	const int many = 3;
 
 	r.m->later = true;
@@ -558,6 +566,184 @@ static void test_no_memory(uint64_t seed)
 	image_hold(r.m, false);
 	for (int i = 0; i < READERS + 1; i++)
 		kernel_receive(r.k, &answer);
+	rig_free(&r);
+}
+
+/* --- Shares: an image that is stuck has its own requests wait, and no others. --- */
+
+#define SHARED (2ul << 20)
+#define OTHER 8
+
+/* Fills the share of an image that holds its writes back: many are sent, of which some
+ * are begun. Returns how many, when no more are. */
+static size_t fill(struct rig *r, int many)
+{
+	struct shares *all = &r->k->loop->shares;
+	size_t begun = 0, waiting = 0;
+
+	r->m->later = true;
+	image_hold(r->m, true);
+	for (int i = 0; i < many; i++)
+		held_write(r, (uint64_t)i * PERIOD, MAX_IO - (uint32_t)many * PERIOD);
+	while (begun == 0 || begun + waiting < (size_t)many) {
+		pthread_mutex_lock(&r->m->lock);
+		begun = r->m->queued;
+		pthread_mutex_unlock(&r->m->lock);
+		waiting = 0;
+		pthread_mutex_lock(&r->k->loop->lock);
+		for (struct request *q = all->waiting != NULL ? all->waiting->first : NULL; q != NULL; q = q->behind)
+			waiting++;
+		pthread_mutex_unlock(&r->k->loop->lock);
+	}
+	CHECK(waiting > 0);
+	return begun;
+}
+
+/* Another image is served at once, as often as it likes, and with the largest there is. */
+static void serve_other(struct rig *r)
+{
+	struct rbdfs_gate *gate = rbdfs_gate_new(r->k->loop, OTHER);
+	struct image *m = image_new(1);
+
+	rbdfs_gate_open(gate, &image_calls, m, PERIOD, IMAGE_SIZE);
+	for (int i = 0; i < 300; i++)
+		want_served(r->k, &message, make(r->k, &message, i % 2 ? FUSE_READ : FUSE_WRITE, OTHER, 0, i % 3 ? 4096 : MAX_IO),
+			    &answer);
+	rbdfs_gate_close(gate);
+	rbdfs_gate_free(gate);
+	want_handed_on(r->k, &message, make(r->k, &message, FUSE_READ, OTHER, 0, MAX_IO)); /* in Go, too */
+	image_free(m);
+}
+
+static void receive_all(struct rig *r, int many)
+{
+	for (int i = 0; i < many; i++) {
+		kernel_receive(r->k, &answer);
+		CHECK(answer.h.error == 0);
+	}
+}
+
+/* Wants the image to have begun many writes in the order in which they came. */
+static void want_order(struct rig *r, int many)
+{
+	CHECK(r->m->begun == (size_t)many);
+	for (int i = 0; i < many; i++)
+		CHECK(r->m->order[i] == (uint64_t)i * PERIOD);
+}
+
+/* One reader, so that requests come in the order in which they are sent. */
+static struct rig rig_ordered(uint64_t seed)
+{
+	struct rig r = {.k = kernel_with(SHARED, 64 * SHARED, 1), .m = image_new(seed), .rng = {seed}};
+
+	r.gate = rbdfs_gate_new(r.k->loop, NODE);
+	rig_open(&r, IMAGE_SIZE);
+	r.m->no_data = true;
+	return r;
+}
+
+static void test_share(uint64_t seed)
+{
+	struct rig r = rig_ordered(seed);
+	const int many = 40;
+
+	CHECK(fill(&r, many) * (MAX_IO / 2) <= SHARED);
+	serve_other(&r);
+	image_hold(r.m, false);
+	receive_all(&r, many);
+	rbdfs_gate_close(r.gate);
+	want_order(&r, many);
+	rig_free(&r);
+}
+
+/* A request that waits and is given up is never begun, and does not hold up others. */
+static void test_give_up_waiting(uint64_t seed)
+{
+	struct rig r = rig_ordered(seed);
+	const size_t many = 40;
+	size_t begun = fill(&r, many), left;
+	struct rbdfs_request_info info;
+
+	CHECK(rbdfs_loop_find(r.k->loop, message.h.unique, &info) && info.node == NODE);
+	for (size_t i = many - 1; i > begun; i -= 2)
+		give_up(&r, 2 * (i + 1));
+	give_up(&r, 2 * (begun + 1)); /* the first of those that wait */
+	left = many - (many - begun) / 2 - 1;
+	image_hold(r.m, false);
+	receive_all(&r, (int)left);
+	rbdfs_gate_close(r.gate);
+	for (size_t i = begun; i < r.m->begun; i++)
+		CHECK(r.m->order[i] / PERIOD != begun && r.m->order[i] / PERIOD % 2 == 0);
+	CHECK(r.m->begun == left);
+	rig_free(&r);
+}
+
+/* What waits when a gate is shut goes to Go when its turn comes, in order; closing
+ * does not wait for it. */
+static void test_shut_waiting(uint64_t seed)
+{
+	struct rig r = rig_ordered(seed);
+	const int many = 40;
+	size_t begun = fill(&r, many), served = 0;
+	uint64_t last = 0;
+
+	rbdfs_gate_shut(r.gate);
+	image_hold(r.m, false);
+	for (int i = 0; i < many; i++) {
+		kernel_receive(r.k, &answer);
+		if (answer.h.error == 0) {
+			served++;
+			continue;
+		}
+		CHECK(answer.h.error == HANDED_ON && answer.h.unique > last && answer.len > MAX_IO / 4);
+		last = answer.h.unique;
+	}
+	CHECK(served == begun);
+	rbdfs_gate_close(r.gate);
+	CHECK(r.m->begun == begun);
+	rig_free(&r);
+}
+
+/* Unmounting drops what waits. */
+static void test_end_waiting(uint64_t seed)
+{
+	struct rig r = rig_ordered(seed);
+	size_t begun = fill(&r, 40);
+
+	kernel_end(r.k);
+	image_hold(r.m, false);
+	rbdfs_gate_close(r.gate);
+	rbdfs_gate_free(r.gate);
+	CHECK(r.m->begun == begun);
+	kernel_free(r.k);
+	image_free(r.m);
+}
+
+/* Many images at once, all stuck, each with something under way. */
+static void test_many_shares(uint64_t seed)
+{
+	struct rig r = rig_new(seed, SHARED);
+	const int many = 20;
+	struct rbdfs_gate *gates[20];
+
+	r.m->later = true;
+	image_hold(r.m, true);
+	for (int i = 0; i < many; i++) {
+		gates[i] = rbdfs_gate_new(r.k->loop, 100 + (uint64_t)i);
+		rbdfs_gate_open(gates[i], &image_calls, r.m, PERIOD, IMAGE_SIZE);
+	}
+	for (int i = 0; i < 5 * many; i++)
+		kernel_send(r.k, &message,
+			    make(r.k, &message, FUSE_WRITE, 100 + (uint64_t)i % (uint64_t)many, 0, i < many ? MAX_IO : 65536));
+	for (int i = 0; i < many; i++)
+		while (__atomic_load_n(&gates[i]->writing, __ATOMIC_SEQ_CST) == 0)
+			sched_yield();
+	image_hold(r.m, false);
+	receive_all(&r, 5 * many);
+	for (int i = 0; i < many; i++) {
+		rbdfs_gate_close(gates[i]);
+		rbdfs_gate_free(gates[i]);
+	}
 	rig_free(&r);
 }
 
@@ -775,13 +961,13 @@ static void check_storm(struct storm *s)
 
 /* Random requests, with answers in any order, errors, interrupts, and a gate that
  * opens and closes: what is read is what was written before. */
-static void test_storm(uint64_t seed)
+static void test_storm(uint64_t seed, size_t memory)
 {
 	struct storm *s = calloc(1, sizeof(*s));
 	pthread_t receiver, meddler;
 
 	CHECK(s != NULL);
-	s->r = rig_new(seed, MEMORY);
+	s->r = rig_with(seed, memory, MEMORY);
 	s->seed = seed;
 	s->r.m->later = true;
 	s->r.m->fate = ANY;
@@ -865,7 +1051,13 @@ int main(int argc, char **argv)
 	test_memory(seed);
 	test_patience(seed);
 	test_no_memory(seed);
-	test_storm(seed);
+	test_share(seed);
+	test_give_up_waiting(seed);
+	test_shut_waiting(seed);
+	test_end_waiting(seed);
+	test_many_shares(seed);
+	test_storm(seed, MEMORY);
+	test_storm(seed, 1ul << 17); /* most requests wait for their share */
 	test_garbage(seed);
 	return 0;
 }
