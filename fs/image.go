@@ -104,7 +104,7 @@ func (n *imageNode) truncate(fh fusefs.FileHandle, size uint64) error {
 		return err
 	}
 	err = f.Truncate(size)
-	return errors.Join(err, n.files.Release(f, true))
+	return errors.Join(err, f.Release())
 }
 
 // setAttr keeps attributes with the image.
@@ -159,12 +159,12 @@ func (m *mount) open(ctx context.Context, id string, flags uint32) (fusefs.FileH
 		}
 		h.file = f
 		if met.Swap(true) {
-			return m.files.Release(f, h.write)
+			return f.Release()
 		}
 		return nil
 	})
 	if errno == syscall.EINTR && met.Swap(true) {
-		go m.files.Release(h.file, h.write)
+		go h.file.Release()
 	}
 	if errno != 0 {
 		return nil, 0, errno

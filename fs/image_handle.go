@@ -15,7 +15,7 @@ import (
 // Not there: Getattr, Setattr (the node answers them), Ioctl.
 type imageHandle struct {
 	*mount
-	file  *rbdio.File
+	file  *rbdio.Handle
 	write bool
 }
 
@@ -58,5 +58,5 @@ func (h *imageHandle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
 
 // Release ends the handle after the last close(2); nobody sees its error.
 func (h *imageHandle) Release(ctx context.Context) syscall.Errno {
-	return h.errno(h.files.Release(h.file, h.write), h.name())
+	return h.errno(h.file.Release(), h.name())
 }

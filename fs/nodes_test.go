@@ -253,6 +253,7 @@ func TestErrorsAreErrors(t *testing.T) {
 	tr.want("fsync", tr.raw.Fsync(nil, &in), syscall.EIO)
 	flush := fuse.FlushIn{InHeader: header(f.NodeId), Fh: f.Fh}
 	tr.want("close", tr.raw.Flush(nil, &flush), syscall.EIO)
+	tr.want("fsync after a close that may have been another process's", tr.raw.Fsync(nil, &in), syscall.EIO)
 	tr.want("fsync again", tr.raw.Fsync(nil, &in), 0)
 	if got, _ := tr.read(f.NodeId, f.Fh, 0, 100); got != "data" {
 		t.Errorf("read %q", got)

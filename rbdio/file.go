@@ -58,7 +58,7 @@ type File struct {
 	writeGen uint64
 	mtime    time.Time // the last write through this mount; zero before
 	mtimeNew bool      // mtime is not in the image's header yet
-	untold   error     // of a flush that was not for Fsync
+	losses   losses
 
 	// The header as last read, when, and after how many of our own changes to it:
 	// flushes that found no newer write, attributes, another size. One from before
@@ -82,18 +82,18 @@ func newFile(id string, pool Pool, noExtents bool, gate Gate, log *slog.Logger) 
 func (f *File) ID() string { return f.id }
 
 // acquire counts one more user, and opens the image in the mode that the users
-// together need.
-func (f *File) acquire(write bool) error {
+// together need. It returns how many failures there were before.
+func (f *File) acquire(write bool) (lost uint64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.awaitSwitchLocked()
 	if f.down {
-		return Errorf(syscall.EIO, "open image %s after the mount was shut down", f.id)
+		return 0, Errorf(syscall.EIO, "open image %s after the mount was shut down", f.id)
 	}
 	rw := write || f.held
 	if f.lease == nil || rw && f.lease.rw == nil {
 		if err := f.switchLocked(rw); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if write {
@@ -101,7 +101,8 @@ func (f *File) acquire(write bool) error {
 	} else {
 		f.readers++
 	}
-	return nil
+	f.countLossesLocked(f.lease)
+	return f.losses.count, nil
 }
 
 // release counts one user less. After the last writer the image is settled, and
@@ -122,7 +123,8 @@ func (f *File) release(write bool) error {
 		f.held = false
 		return f.closeLocked()
 	case f.writers == 0 && write && !f.held && !f.fenced:
-		return f.lowerLocked()
+		err := f.lowerLocked()
+		return first(f.losses.untold(), err)
 	}
 	return nil
 }
@@ -132,7 +134,7 @@ func (f *File) lowerLocked() error {
 	f.switching = true
 	f.mu.Unlock()
 	f.gate.Close()
-	err := f.Flush()
+	err := f.clean()
 	f.mu.Lock()
 	f.switching = false
 	f.changed.Broadcast()
@@ -191,7 +193,7 @@ func (f *File) closeLocked() error {
 	l := f.lease
 	f.mu.Unlock()
 	f.gate.Close()
-	err := f.Flush()
+	err := f.clean()
 	f.mu.Lock()
 	f.lease = nil
 	for l.refs > 0 || f.retiring > 0 {
@@ -204,6 +206,8 @@ func (f *File) closeLocked() error {
 	}
 	err = errors.Join(err, l.ReadImage.Close())
 	f.mu.Lock()
+	f.countLossesLocked(l)
+	err = first(f.losses.untold(), err)
 	f.switching = false
 	f.changed.Broadcast()
 	return err

@@ -9,7 +9,7 @@ import (
 	"rbdfs/rbdio"
 )
 
-func (r rig) stat(f *rbdio.File) rbdio.Info {
+func (r rig) stat(f *rbdio.Handle) rbdio.Info {
 	r.t.Helper()
 	info, err := f.Stat()
 	must(r.t, err)
@@ -47,13 +47,13 @@ func TestModifiedMovesWithWritesAlone(t *testing.T) {
 			}
 			last = now
 		}
-		r.release(f, true)
+		r.release(f)
 		r.wantModified(f.ID(), last)
 		f = r.open(f.ID(), false)
 		if got := r.stat(f).Modified; !got.Equal(last) {
 			t.Errorf("opened again, the time is %v, was %v", got, last)
 		}
-		r.release(f, false)
+		r.release(f)
 		r.wantModified(f.ID(), last)
 	})
 }
@@ -99,7 +99,7 @@ func TestModifiedHoldsStillBesideAFlush(t *testing.T) {
 		if want = r.stat(f).Modified; !old.Modified.Equal(want) {
 			t.Errorf("a stat beside the flush shows %v, then %v", old.Modified, want)
 		}
-		r.release(f, true)
+		r.release(f)
 		r.wantModified(f.ID(), want)
 	})
 }
@@ -115,7 +115,7 @@ func TestSetModifiedIsKeptByClose(t *testing.T) {
 			t.Errorf("right after: %v", info)
 		}
 		must(t, f.Flush())
-		r.release(f, true)
+		r.release(f)
 		r.wantModified(f.ID(), past)
 
 		f = r.open(f.ID(), true)
@@ -123,7 +123,7 @@ func TestSetModifiedIsKeptByClose(t *testing.T) {
 		time.Sleep(time.Second)
 		must(t, f.WriteAt([]byte{1}, 0))
 		want := time.Now()
-		r.release(f, true)
+		r.release(f)
 		r.wantModified(f.ID(), want)
 	})
 }
@@ -140,7 +140,7 @@ func TestTimeThatCannotBeKeptIsTriedAgain(t *testing.T) {
 			t.Errorf("the time is %v, want %v", got, want)
 		}
 		time.Sleep(time.Second)
-		r.release(f, true)
+		r.release(f)
 		r.wantModified(f.ID(), want)
 	})
 }
@@ -157,7 +157,7 @@ func TestAllocatedShowsAHoleAtOnce(t *testing.T) {
 		if got := r.stat(f).Allocated; got >= 10*object {
 			t.Errorf("with a hole: %d bytes are allocated", got)
 		}
-		r.release(f, true)
+		r.release(f)
 	})
 }
 
@@ -192,6 +192,6 @@ func TestAllocatedIsNeverTooSmall(t *testing.T) {
 		if info.Allocated == 0 {
 			t.Error("a stat beside a flush shows a file without data")
 		}
-		r.release(f, true)
+		r.release(f)
 	})
 }

@@ -3,10 +3,8 @@ package rbdio
 // copyChunk is the most that one step of a copy holds in memory, in bytes.
 const copyChunk = 4 << 20
 
-// CopyRange copies length bytes at fileOff in f to dstOff in dst, holes as
-// holes, and returns how many it copied: less than length at the end of f, or
-// before an error. The ranges must not overlap in one file.
-func (f *File) CopyRange(fileOff uint64, dst *File, dstOff, length uint64) (uint64, error) {
+// copyRange is Handle.CopyRange.
+func (f *File) copyRange(fileOff uint64, dst *File, dstOff, length uint64) (uint64, error) {
 	length = clip(fileOff, length, f.Size())
 	var buf []byte
 	done := uint64(0)
@@ -40,17 +38,17 @@ func (f *File) CopyRange(fileOff uint64, dst *File, dstOff, length uint64) (uint
 // copyData copies len(buf) bytes by way of buf, or as many as f has, and returns
 // how many.
 func (f *File) copyData(fileOff uint64, dst *File, dstOff uint64, buf []byte) (uint64, error) {
-	n, err := f.ReadAt(buf, fileOff)
+	n, err := f.readAt(buf, fileOff)
 	if err != nil {
 		return 0, err
 	}
-	return uint64(n), dst.WriteAt(buf[:n], dstOff)
+	return uint64(n), dst.writeAt(buf[:n], dstOff)
 }
 
 // copyHole makes a range of the destination read as zeros, and reach as far.
 func (dst *File) copyHole(dstOff, length uint64) error {
-	if err := dst.Zero(dstOff, length); err != nil {
+	if err := dst.zero(dstOff, length); err != nil {
 		return err
 	}
-	return dst.Extend(dstOff + length)
+	return dst.extend(dstOff + length)
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // source makes an image with data at its second object and behind the sixth.
-func (r rig) source() *rbdio.File {
+func (r rig) source() *rbdio.Handle {
 	r.t.Helper()
 	id := r.create("source", 0)
 	must(r.t, r.pool.Foreign().Write(id, filled(object, 1), object))
@@ -39,8 +39,8 @@ func TestCopyRangeKeepsHoles(t *testing.T) {
 		wantBytes(t, to, 0, want)
 		must(t, to.Fsync())
 		r.wantSizes(to, 10*object, 10*object)
-		r.release(from, false)
-		r.release(to, true)
+		r.release(from)
+		r.release(to)
 	})
 }
 
@@ -54,8 +54,8 @@ func TestCopyRangeOverDataMakesHoles(t *testing.T) {
 		_, err = from.ReadAt(want[2*object+100:8*object+100], 100)
 		must(t, err)
 		wantBytes(t, to, 0, want)
-		r.release(from, false)
-		r.release(to, true)
+		r.release(from)
+		r.release(to)
 	})
 }
 
@@ -74,8 +74,8 @@ func TestCopyRangeEndsWithTheSource(t *testing.T) {
 			t.Errorf("the copy has %d bytes", size)
 		}
 		wantBytes(t, to, 0, append(filled(100, 2), make([]byte, 4*object-100)...))
-		r.release(from, false)
-		r.release(to, true)
+		r.release(from)
+		r.release(to)
 	})
 }
 
@@ -86,7 +86,7 @@ func TestCopyRangeInOneFile(t *testing.T) {
 		n, err := f.CopyRange(0, f, 4, 4)
 		wantCopied(t, n, err, 4)
 		wantBytes(t, f, 0, []byte("herehere"))
-		r.release(f, true)
+		r.release(f)
 	})
 }
 
@@ -111,8 +111,8 @@ func TestCopyRangeThatFailsMidwaySaysHowFarItCame(t *testing.T) {
 		}
 		_, err = to.CopyRange(0, from, 0, 10)
 		wantErrno(t, err, syscall.EBADF)
-		r.release(from, false)
-		r.release(to, true)
+		r.release(from)
+		r.release(to)
 	})
 }
 
@@ -130,7 +130,7 @@ func TestCopyRangeFromAFileThatIsCutMeanwhile(t *testing.T) {
 		if n != 100 || to.Size() != 100 {
 			t.Errorf("copied %d bytes, and the copy has %d", n, to.Size())
 		}
-		r.release(from, true)
-		r.release(to, true)
+		r.release(from)
+		r.release(to)
 	})
 }

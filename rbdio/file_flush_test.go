@@ -30,7 +30,7 @@ func TestFsyncWaitsForAFlushUnderWay(t *testing.T) {
 		release()
 		must(t, first())
 		must(t, second())
-		r.release(f, true)
+		r.release(f)
 	})
 }
 
@@ -48,7 +48,7 @@ func TestFsyncOfAFlushThatFailsBesideItFails(t *testing.T) {
 		wantErrno(t, first(), syscall.EIO)
 		wantErrno(t, second(), syscall.EIO)
 		must(t, f.Fsync()) // what was not flushed is kept
-		r.crash(f, true)
+		r.crash(f)
 		wantDurable(t, r.pool, f.ID(), 0, "kept")
 	})
 }
@@ -63,7 +63,7 @@ func TestFlushWithoutWritesDoesNothing(t *testing.T) {
 		must(t, f.Fsync())
 		must(t, f.Flush())
 		must(t, f.Flush())
-		r.release(f, true)
+		r.release(f)
 		if got := r.pool.Calls("Flush") - flushes; got != 0 {
 			t.Errorf("%d flushes of nothing", got)
 		}
@@ -84,7 +84,7 @@ func TestWriteBesideAFlushIsFlushedByTheNext(t *testing.T) {
 		releaseWrite()
 		must(t, write())
 		must(t, f.Fsync())
-		r.crash(f, true)
+		r.crash(f)
 		wantDurable(t, r.pool, f.ID(), 0, "before")
 		wantDurable(t, r.pool, f.ID(), 100, "beside")
 	})
@@ -92,9 +92,9 @@ func TestWriteBesideAFlushIsFlushedByTheNext(t *testing.T) {
 
 // With writing behind, what a flush says is lost is not flushed by the next.
 func TestFsyncTellsOfAFlushThatFailedForOthers(t *testing.T) {
-	for name, ask := range map[string]func(rig, *rbdio.File) error{
-		"seek":     func(_ rig, f *rbdio.File) error { _, err := f.SeekData(0); return err },
-		"snapshot": func(r rig, f *rbdio.File) error { return r.snap(f, "s") },
+	for name, ask := range map[string]func(rig, *rbdio.Handle) error{
+		"seek":     func(_ rig, f *rbdio.Handle) error { _, err := f.SeekData(0); return err },
+		"snapshot": func(r rig, f *rbdio.Handle) error { return r.snap(f, "s") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, rbdio.FilesOptions{}, func(r rig) {
@@ -105,7 +105,7 @@ func TestFsyncTellsOfAFlushThatFailedForOthers(t *testing.T) {
 				must(r.t, ask(r, f))
 				wantErrno(r.t, f.Fsync(), syscall.EIO)
 				must(r.t, f.Fsync())
-				r.release(f, true)
+				r.release(f)
 			})
 		})
 	}
@@ -117,25 +117,25 @@ func TestCloseReportsAFailedFlush(t *testing.T) {
 		must(t, f.WriteAt([]byte("x"), 0))
 		r.pool.Fail("Flush", -1, syscall.EIO)
 		wantErrno(t, f.Flush(), syscall.EIO)
-		wantErrno(t, r.files.Release(f, true), syscall.EIO)
+		wantErrno(t, f.Release(), syscall.EIO)
 		r.wantOpen(0, 0)
 
 		r.pool.Fail("Flush", 0, 0)
 		f = r.open(f.ID(), true)
 		r.pool.Fail("Close", 1, syscall.ENOSPC)
-		wantErrno(t, r.files.Release(f, true), syscall.ENOSPC)
+		wantErrno(t, f.Release(), syscall.ENOSPC)
 	})
 }
 
 func TestFailedFlushKeepsAnImageOpenForItsReaders(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 8000), true)
-		r.open(f.ID(), false)
+		reader := r.open(f.ID(), false)
 		must(t, f.WriteAt([]byte("kept"), 0))
 		r.pool.Fail("Flush", 1, syscall.EIO)
-		wantErrno(t, r.files.Release(f, true), syscall.EIO)
-		wantBytes(t, f, 0, []byte("kept"))
-		r.release(f, false) // tries again
+		wantErrno(t, f.Release(), syscall.EIO)
+		wantBytes(t, reader, 0, []byte("kept"))
+		wantErrno(t, reader.Release(), syscall.EIO) // tries again; nobody was told of the first error
 		wantDurable(t, r.pool, f.ID(), 0, "kept")
 	})
 }
@@ -157,7 +157,7 @@ func TestFilesCloseFlushesWhatIsOpen(t *testing.T) {
 		wantErrno(t, err, syscall.EIO)
 		_, err = files.Open(f.ID(), false)
 		wantErrno(t, err, syscall.EIO)
-		must(t, files.Release(f, true))
+		must(t, f.Release())
 	})
 }
 
@@ -177,15 +177,15 @@ func TestFilesCloseSettlesAWriteThatCameLate(t *testing.T) {
 		if physical := r.physical(f.ID()); physical != 7 {
 			t.Errorf("the image has %d bytes, want 7", physical)
 		}
-		must(t, files.Release(f, true))
+		must(t, f.Release())
 	})
 }
 
 // crash ends this client, and the use of f.
-func (r rig) crash(f *rbdio.File, write bool) {
+func (r rig) crash(f *rbdio.Handle) {
 	r.t.Helper()
 	r.pool.Crash()
-	_ = r.files.Release(f, write) // it may have something to flush
+	_ = f.Release() // it may have something to flush
 }
 
 // wantDurable compares what a new client reads.
@@ -235,7 +235,7 @@ func TestCrashKeepsWhatWasFsynced(t *testing.T) {
 			}
 		}
 		pool.Crash()
-		_ = files.Release(f, true)
+		_ = f.Release()
 		must(t, files.Close())
 		checkCrashed(t, pool, id, synced, allowed[:])
 	})
@@ -271,7 +271,7 @@ func TestCrashBeforeFsyncMayLose(t *testing.T) {
 		f := r.open(r.create("vm1", 8000), true)
 		must(t, f.WriteAt([]byte("lost"), 0))
 		time.Sleep(time.Hour) // nobody flushes by time
-		r.crash(f, true)
+		r.crash(f)
 		wantDurable(t, r.pool, f.ID(), 0, "\x00\x00\x00\x00")
 	})
 }

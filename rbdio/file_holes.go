@@ -72,9 +72,8 @@ func (c *extentCache) learn(r Extent, data []Extent) {
 	}
 }
 
-// Zero makes [fileOff, fileOff+length) read as zeros and frees the whole objects
-// in it. What lies behind the file's end is left out.
-func (f *File) Zero(fileOff, length uint64) error {
+// zero is Handle.Zero.
+func (f *File) zero(fileOff, length uint64) error {
 	f.mu.Lock()
 	length = clip(fileOff, length, f.size)
 	f.mu.Unlock()
@@ -95,9 +94,8 @@ func (f *File) Zero(fileOff, length uint64) error {
 	return err
 }
 
-// SeekData returns the first byte at or after fileOff that may hold data; ENXIO
-// when there is none.
-func (f *File) SeekData(fileOff uint64) (uint64, error) {
+// seekData is Handle.SeekData.
+func (f *File) seekData(fileOff uint64) (uint64, error) {
 	for {
 		size := f.Size()
 		if fileOff >= size {
@@ -111,9 +109,8 @@ func (f *File) SeekData(fileOff uint64) (uint64, error) {
 	}
 }
 
-// SeekHole returns the first byte at or after fileOff that is in a hole, or the
-// file's size; ENXIO when fileOff is not in the file.
-func (f *File) SeekHole(fileOff uint64) (uint64, error) {
+// seekHole is Handle.SeekHole.
+func (f *File) seekHole(fileOff uint64) (uint64, error) {
 	size := f.Size()
 	if fileOff >= size {
 		return 0, Errorf(syscall.ENXIO, "seek hole in image %s from %d", f.id, fileOff)
@@ -191,7 +188,7 @@ func (f *File) askLocked(fileOff, size uint64) (Extent, bool, error) {
 func (f *File) extentsLocked(l *lease, window Extent) (data []Extent, epoch uint64, err error) {
 	if l.rw != nil {
 		f.mu.Unlock()
-		err = f.flushAside(l)
+		err = f.flushImage(l)
 		f.mu.Lock()
 	}
 	epoch = f.holes.epoch

@@ -15,7 +15,7 @@ import (
 )
 
 // dataMap walks a file by SEEK_DATA and SEEK_HOLE, as cp does.
-func dataMap(t rapid.TB, f *rbdio.File) (data rbdio.ExtentSet) {
+func dataMap(t rapid.TB, f *rbdio.Handle) (data rbdio.ExtentSet) {
 	t.Helper()
 	for off := uint64(0); ; {
 		start, err := f.SeekData(off)
@@ -33,7 +33,7 @@ func dataMap(t rapid.TB, f *rbdio.File) (data rbdio.ExtentSet) {
 	}
 }
 
-func (r rig) wantData(f *rbdio.File, want ...rbdio.Extent) {
+func (r rig) wantData(f *rbdio.Handle, want ...rbdio.Extent) {
 	r.t.Helper()
 	data := dataMap(r.t, f)
 	if got := data.Extents(); fmt.Sprint(got) != fmt.Sprint(want) {
@@ -48,7 +48,7 @@ func objects(first, n uint64) rbdio.Extent {
 func TestExtentsAreFreshAfterOwnChanges(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 100*object), true)
-		defer r.release(f, true)
+		defer r.release(f)
 		r.wantData(f)
 		must(t, f.WriteAt([]byte{1}, 10*object+5))
 		r.wantData(f, objects(10, 1))
@@ -73,7 +73,7 @@ func TestExtentsAreFreshAfterOwnChanges(t *testing.T) {
 func TestSeekPastTheEndIsENXIO(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 100), false)
-		defer r.release(f, false)
+		defer r.release(f)
 		for _, off := range []uint64{100, 101, 1 << 62} {
 			_, err := f.SeekData(off)
 			wantErrno(t, err, syscall.ENXIO)
@@ -91,7 +91,7 @@ func TestSeekPastTheEndIsENXIO(t *testing.T) {
 func TestExtentsAreAskedForOnce(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 100_000*object), false)
-		defer r.release(f, false)
+		defer r.release(f)
 		r.wantData(f)
 		calls := r.pool.Calls("Extents") // windows of 256 objects, doubling
 		if calls > 12 {
@@ -117,7 +117,7 @@ func TestExtentsThatCannotBeTrustedAreAllData(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		_, err := f.SeekData(0)
 		wantErrno(t, err, syscall.EIO)
-		r.release(f, false)
+		r.release(f)
 	})
 	inBubble(t, rbdio.FilesOptions{NoExtents: true}, func(r rig) {
 		f := r.open(r.create("vm1", 10*object), false)
@@ -125,7 +125,7 @@ func TestExtentsThatCannotBeTrustedAreAllData(t *testing.T) {
 		if calls := r.pool.Calls("Extents"); calls > 0 {
 			t.Errorf("asked for extents %d times", calls)
 		}
-		r.release(f, false)
+		r.release(f)
 	})
 }
 
@@ -137,7 +137,7 @@ func TestSeekThatCannotFlushFails(t *testing.T) {
 		_, err := f.SeekData(0)
 		wantErrno(t, err, syscall.EIO)
 		r.wantData(f, objects(0, 1))
-		wantErrno(t, r.files.Release(f, true), syscall.EIO) // whoever wrote has not heard of it
+		wantErrno(t, f.Release(), syscall.EIO) // whoever wrote has not heard of it
 	})
 }
 
@@ -146,7 +146,7 @@ func TestSeekThatCannotFlushFails(t *testing.T) {
 func TestWriteOnItsWayIsNoHoleAfterwards(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 10*object), true)
-		defer r.release(f, true)
+		defer r.release(f)
 		release := r.pool.Block("WriteAt")
 		write := begin(func() error { return f.WriteAt([]byte{1}, 5*object) })
 		synctest.Wait()
@@ -162,7 +162,7 @@ func TestWriteOnItsWayIsNoHoleAfterwards(t *testing.T) {
 func TestExtentsAskedForBesideAZeroAreNotKept(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 10*object), true)
-		defer r.release(f, true)
+		defer r.release(f)
 		must(t, f.WriteAt([]byte{1}, 5*object))
 		must(t, f.Fsync())
 		release := r.pool.Block("Extents")
@@ -177,7 +177,7 @@ func TestExtentsAskedForBesideAZeroAreNotKept(t *testing.T) {
 
 // holeModel is a file of which each writer owns a part, and what they wrote.
 type holeModel struct {
-	f    *rbdio.File
+	f    *rbdio.Handle
 	mu   sync.Mutex // guards data
 	data []byte
 }
@@ -194,7 +194,7 @@ func TestHolesHoldNoDataBesideWriters(t *testing.T) {
 	for range 20 {
 		inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 			m := &holeModel{f: r.open(r.create("vm1", 0), true), data: make([]byte, holeWriters*holePart)}
-			defer r.release(m.f, true)
+			defer r.release(m.f)
 			must(t, m.f.Extend(uint64(len(m.data))))
 			for _, op := range []string{"WriteAt", "Extents", "Flush", "WriteZeroes"} {
 				r.pool.Delay(op, time.Duration(rnd.Int64N(int64(400*time.Millisecond))))

@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// ReadAt fills p from the file at fileOff, and returns less than len(p) bytes
-// only at the file's end.
-func (f *File) ReadAt(p []byte, fileOff uint64) (int, error) {
+// readAt is Handle.ReadAt.
+func (f *File) readAt(p []byte, fileOff uint64) (int, error) {
 	got, want, err := f.readOnce(p, fileOff, false)
 	for range 2 {
 		if err != nil || got == want {
@@ -58,8 +57,8 @@ func (f *File) readOnce(p []byte, fileOff uint64, still bool) (got, want int, er
 	return got, want, err
 }
 
-// WriteAt writes all of p at fileOff, growing the file as needed.
-func (f *File) WriteAt(p []byte, fileOff uint64) error {
+// writeAt is Handle.WriteAt.
+func (f *File) writeAt(p []byte, fileOff uint64) error {
 	if len(p) == 0 {
 		return nil // write(2): it does not even grow the file
 	}
@@ -84,20 +83,30 @@ func (f *File) writeOnce(p []byte, fileOff, end uint64) error {
 	if err != nil {
 		return err
 	}
+	mayNotFit, lost := f.mayNotFit(end)
 	err = l.rw.WriteAt(p, fileOff)
-	if err == nil && f.mayNotFit(end) {
-		err = f.flushAside(l)
+	if err == nil && mayNotFit {
+		err = f.flushedSince(l, lost)
 	}
 	f.endWrite(l, end, err)
 	return err
 }
 
 // mayNotFit tells whether a write that reaches to end is not to be answered before it
-// is on the OSDs: the file would be longer than what there is of it.
-func (f *File) mayNotFit(end uint64) bool {
+// is on the OSDs: the file would be longer than what there is of it. It also returns
+// how many failures there were.
+func (f *File) mayNotFit(end uint64) (yes bool, lost uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.full && end > f.size
+	f.countLossesLocked(f.lease)
+	return f.full && end > f.size, f.losses.count
+}
+
+// flushedSince flushes, and returns the newest failure if there are more than before.
+func (f *File) flushedSince(l *lease, before uint64) error {
+	err := f.flushImage(l)
+	_, lost := f.lostSince(before)
+	return first(lost, err)
 }
 
 // beginWrite makes room for a write to [fileOff, end) and counts it as in flight.
@@ -147,9 +156,10 @@ func (f *File) wroteLocked() {
 	f.mtimeNew = true
 }
 
-// Fsync returns when all that was written before is on the OSDs, and the image
-// has the file's size.
-func (f *File) Fsync() error {
+// fsync returns when all that was written before is on the OSDs or lost, and the
+// image has the file's size. Its error is what keeps either from being so; losses has
+// what was lost.
+func (f *File) fsync() error {
 	l, err := f.use()
 	if err != nil || l.rw == nil {
 		if err == nil {
@@ -159,33 +169,13 @@ func (f *File) Fsync() error {
 	}
 	err = f.flushImage(l)
 	f.done(l, err)
-	return errors.Join(err, f.takeUntold(), f.Settle())
-}
-
-// flushAside is flushImage for one who does not ask whether data is safe. An error
-// may be all that is ever heard of data that is lost, so Fsync tells it too.
-func (f *File) flushAside(l *lease) error {
-	err := f.flushImage(l)
-	if err != nil {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.untold = err
-	}
-	return err
-}
-
-// takeUntold returns an error that Fsync has not told yet.
-func (f *File) takeUntold() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	err := f.untold
-	f.untold = nil
-	return err
+	return errors.Join(err, f.Settle())
 }
 
 // flushImage flushes the image, unless nothing was written since the last flush
-// that succeeded. Only a flush that nothing was written beside counts as such: a
-// second caller must not return before the first one's flush does.
+// that succeeded, and counts what was lost. Only a flush that nothing was written
+// beside counts as such: a second caller must not return before the first one's flush
+// does.
 func (f *File) flushImage(l *lease) error {
 	f.mu.Lock()
 	passing := f.absorbLocked()
@@ -194,13 +184,16 @@ func (f *File) flushImage(l *lease) error {
 	if !dirty {
 		return nil
 	}
-	if err := l.rw.Flush(); err != nil {
-		return err
-	}
+	err := l.rw.Flush()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.full = false
 	f.absorbLocked()
+	f.full = false
+	f.countLossesLocked(l) // says so if it is
+	if err != nil {
+		f.losses.add(1, err) // this may be all that is ever heard of it
+		return err
+	}
 	if f.dirty && alone && gen == f.writeGen {
 		f.dirty = false
 		f.holes.flushed()
@@ -210,10 +203,9 @@ func (f *File) flushImage(l *lease) error {
 	return nil
 }
 
-// Flush is Fsync for close(2): it also keeps the time of the last write with
-// the image, so that other hosts and the next mount see the same time.
-func (f *File) Flush() error {
-	if err := f.Fsync(); err != nil {
+// clean is fsync that also keeps the time of the last write with the image.
+func (f *File) clean() error {
+	if err := f.fsync(); err != nil {
 		return err
 	}
 	return f.keepTime()

@@ -10,7 +10,8 @@ type lease struct {
 	ReadImage
 	rw      Image // nil for an image open read-only
 	refs    int
-	retired bool // to be closed with the last reference
+	retired bool   // to be closed with the last reference
+	lost    uint64 // of rw.Lost, what File.losses has
 }
 
 // switchLocked opens the image in a mode and puts it in the place of the one in
@@ -91,7 +92,7 @@ func (f *File) useWritableLocked() (*lease, error) {
 	return l, err
 }
 
-// done ends a use, and remembers when the cluster has cut this client off.
+// done ends a use.
 func (f *File) done(l *lease, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -99,19 +100,25 @@ func (f *File) done(l *lease, err error) {
 }
 
 func (f *File) doneLocked(l *lease, err error) {
-	if IsFenced(err) {
-		f.fenced = true
-		f.gate.Shut()
-	}
-	if errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.ENOSPC) {
-		f.full, f.step = true, 0
-	}
+	f.noteErrorLocked(err)
 	l.refs--
 	if l.refs == 0 {
 		if l.retired {
 			go f.closeRetired(l)
 		}
 		f.changed.Broadcast()
+	}
+}
+
+// noteErrorLocked remembers when an error says that the cluster has cut this client
+// off, or that the pool is full.
+func (f *File) noteErrorLocked(err error) {
+	if IsFenced(err) {
+		f.fenced = true
+		f.gate.Shut()
+	}
+	if errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.ENOSPC) {
+		f.full, f.step = true, 0
 	}
 }
 
@@ -126,11 +133,14 @@ func (f *File) retireLocked(l *lease) {
 
 // closeRetired closes an image that nobody uses any more.
 func (f *File) closeRetired(l *lease) {
-	if err := l.ReadImage.Close(); err != nil {
-		f.log.Error("closing an image that was opened anew", "id", f.id, "error", err)
-	}
+	err := l.ReadImage.Close()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.countLossesLocked(l)
+	if err != nil {
+		f.log.Error("closing an image that was opened anew", "id", f.id, "error", err)
+		f.losses.add(1, err)
+	}
 	f.retiring--
 	f.changed.Broadcast()
 }

@@ -19,9 +19,9 @@ const (
 type fileModel struct {
 	pool  *memrbd.Pool
 	files *rbdio.Files
-	f     *rbdio.File
+	f     *rbdio.Handle
 	data  []byte
-	read  bool // a reader has it open too
+	read  *rbdio.Handle // a reader has it open too, or nil
 }
 
 func TestFileIsItsBytes(t *testing.T) {
@@ -33,9 +33,9 @@ func TestFileIsItsBytes(t *testing.T) {
 		m.f, err = m.files.Open(id, true)
 		must(t, err)
 		t.Repeat(rapid.StateMachineActions(&m))
-		must(t, m.files.Release(m.f, true))
-		if m.read {
-			must(t, m.files.Release(m.f, false))
+		must(t, m.f.Release())
+		if m.read != nil {
+			must(t, m.read.Release())
 		}
 		must(t, m.files.Close())
 		checkLeaks(t, m.pool)
@@ -122,7 +122,7 @@ func (m *fileModel) Settle(t *rapid.T) { must(t, m.f.Settle()) }
 
 // Reopen ends the last use, or the last but a reader's.
 func (m *fileModel) Reopen(t *rapid.T) {
-	must(t, m.files.Release(m.f, true))
+	must(t, m.f.Release())
 	wantDurable(t, m.pool, m.f.ID(), 0, string(m.data))
 	var err error
 	m.f, err = m.files.Open(m.f.ID(), true)
@@ -131,16 +131,17 @@ func (m *fileModel) Reopen(t *rapid.T) {
 
 // Reader opens the file for reading, or closes it again.
 func (m *fileModel) Reader(t *rapid.T) {
-	if m.read {
-		must(t, m.files.Release(m.f, false))
-	} else {
-		f, err := m.files.Open(m.f.ID(), false)
-		must(t, err)
-		if f != m.f {
-			t.Fatal("the image is open twice")
-		}
+	if m.read != nil {
+		must(t, m.read.Release())
+		m.read = nil
+		return
 	}
-	m.read = !m.read
+	var err error
+	m.read, err = m.files.Open(m.f.ID(), false)
+	must(t, err)
+	if m.read.File() != m.f.File() {
+		t.Fatal("the image is open twice")
+	}
 }
 
 func (m *fileModel) Copy(t *rapid.T) {

@@ -16,20 +16,21 @@ func TestImageIsOpenInTheModeThatItsUsersNeed(t *testing.T) {
 		r.wantOpen(1, 0)
 		wantErrno(t, f.WriteAt([]byte{1}, 0), syscall.EBADF)
 		wantErrno(t, f.Truncate(1), syscall.EBADF)
-		r.open(id, true)
+		writer := r.open(id, true)
 		r.wantOpen(0, 1)
-		r.open(id, true)
-		r.open(id, false)
+		writer2 := r.open(id, true)
+		reader2 := r.open(id, false)
 		r.wantOpen(0, 1)
-		must(t, f.WriteAt([]byte("kept"), 0))
-		r.release(f, true)
+		must(t, writer.WriteAt([]byte("kept"), 0))
+		wantErrno(t, f.WriteAt([]byte{1}, 0), syscall.EBADF) // still
+		r.release(writer)
 		r.wantOpen(0, 1)
-		r.release(f, true)
+		r.release(writer2)
 		r.wantOpen(1, 0)
 		wantBytes(t, f, 0, []byte("kept"))
-		r.release(f, false)
+		r.release(f)
 		r.wantOpen(1, 0)
-		r.release(f, false)
+		r.release(reader2)
 		r.wantOpen(0, 0)
 	})
 }
@@ -41,18 +42,18 @@ func TestReadersInFlightOutliveASwitch(t *testing.T) {
 		release := r.pool.Block("ReadAt")
 		read := begin(func() error { _, err := f.ReadAt(make([]byte, 100), 0); return err })
 		synctest.Wait()
-		r.open(id, true)
+		writer := r.open(id, true)
 		r.wantOpen(1, 1) // the old one has a call in flight
-		must(t, f.WriteAt([]byte{1}, 0))
+		must(t, writer.WriteAt([]byte{1}, 0))
 		read2 := begin(func() error { _, err := f.ReadAt(make([]byte, 100), 0); return err })
 		synctest.Wait()
-		r.release(f, true)
+		r.release(writer)
 		r.wantOpen(2, 1)
 		release()
 		must(t, read())
 		must(t, read2())
 		r.wantOpen(1, 0)
-		r.release(f, false)
+		r.release(f)
 	})
 }
 
@@ -62,7 +63,7 @@ func TestCloseWaitsForCallsInFlight(t *testing.T) {
 		release := r.pool.Block("WriteAt")
 		write := begin(func() error { return f.WriteAt([]byte("kept"), 0) })
 		synctest.Wait()
-		closed := begin(func() error { return r.files.Release(f, true) })
+		closed := begin(f.Release)
 		r.wantOpen(0, 1)
 		release()
 		must(t, write())
@@ -77,12 +78,12 @@ func TestOpenWaitsForACloseAndSeesItsData(t *testing.T) {
 		f := r.open(id, true)
 		must(t, f.WriteAt([]byte("kept"), 0))
 		release := r.pool.Block("Close")
-		closed := begin(func() error { return r.files.Release(f, true) })
+		closed := begin(f.Release)
 		synctest.Wait()
-		var again *rbdio.File
+		var again *rbdio.Handle
 		opened := begin(func() (err error) { again, err = r.files.Open(id, false); return err })
 		synctest.Wait()
-		info, err := f.Stat() // is neither an error nor the grown size
+		info, err := f.File().Stat() // is neither an error nor the grown size
 		must(t, err)
 		if info.Size != 4 {
 			t.Errorf("stat beside the close shows %d bytes", info.Size)
@@ -91,7 +92,7 @@ func TestOpenWaitsForACloseAndSeesItsData(t *testing.T) {
 		must(t, closed())
 		must(t, opened())
 		wantBytes(t, again, 0, []byte("kept"))
-		r.release(again, false)
+		r.release(again)
 	})
 }
 
@@ -99,7 +100,8 @@ func TestStatBesideTheFirstOpen(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		id := r.create("vm1", 8000)
 		release := r.pool.Block("Open")
-		opened := begin(func() error { _, err := r.files.Open(id, true); return err })
+		var h *rbdio.Handle
+		opened := begin(func() (err error) { h, err = r.files.Open(id, true); return err })
 		synctest.Wait()
 		f := r.files.Get(id)
 		info, err := f.Stat()
@@ -110,7 +112,7 @@ func TestStatBesideTheFirstOpen(t *testing.T) {
 		release()
 		must(t, opened())
 		r.files.Put(f)
-		r.release(f, true)
+		r.release(h)
 	})
 }
 
@@ -136,7 +138,7 @@ func TestFailedOpenLeavesTheImageAsItWas(t *testing.T) {
 		_, err = r.files.Open(id, true)
 		wantErrno(t, err, syscall.EIO)
 		r.wantOpen(1, 0)
-		r.release(f, false)
+		r.release(f)
 	})
 }
 
@@ -158,7 +160,7 @@ func TestReaderFollowsAForeignResize(t *testing.T) {
 		if got := r.pool.Calls("OpenReadOnly") - opens; got != 0 {
 			t.Errorf("opened %d times more without a change", got)
 		}
-		r.release(f, false)
+		r.release(f)
 	})
 }
 
@@ -173,7 +175,7 @@ func TestFencedFileFailsForGood(t *testing.T) {
 			t.Error("Get returns a File that was cut off")
 		}
 		fresh := r.open(id, true)
-		if fresh == old {
+		if fresh.File() == old.File() {
 			t.Fatal("Open returns the File that was cut off")
 		}
 		must(t, fresh.WriteAt([]byte("kept"), 0))
@@ -181,9 +183,9 @@ func TestFencedFileFailsForGood(t *testing.T) {
 		wantFenced(t, err)
 		wantFenced(t, old.Fsync())
 		wantFenced(t, old.Truncate(0))
-		wantFenced(t, r.files.Release(old, true))
+		wantFenced(t, old.Release())
 		wantBytes(t, fresh, 0, []byte("kept"))
-		r.release(fresh, true)
+		r.release(fresh)
 		wantDurable(t, r.pool, id, 0, "kept")
 	})
 }
@@ -195,8 +197,8 @@ func TestOpenFindsOutThatAnIdleFileWasFenced(t *testing.T) {
 		r.pool.Crash()
 		f := r.open(id, false)
 		wantBytes(t, f, 0, make([]byte, 10))
-		r.release(f, false)
-		_ = r.files.Release(idle, false)
+		r.release(f)
+		_ = idle.Release()
 	})
 }
 

@@ -108,8 +108,8 @@ func (f *File) resumeLocked() {
 	f.changed.Broadcast()
 }
 
-// Truncate sets the file's size in bytes; EFBIG past RBD's limit.
-func (f *File) Truncate(size uint64) error {
+// truncate is Handle.Truncate.
+func (f *File) truncate(size uint64) error {
 	l, err := f.useWritable()
 	if err != nil {
 		return err
@@ -139,8 +139,8 @@ func (f *File) Truncate(size uint64) error {
 	return nil
 }
 
-// Extend makes the file reach to end at least, with zeros behind its old end.
-func (f *File) Extend(end uint64) error {
+// extend is Handle.Extend.
+func (f *File) extend(end uint64) error {
 	f.mu.Lock()
 	long := end <= f.size
 	f.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 func TestSequentialWriteResizesRarely(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 0), true)
-		defer r.release(f, true)
+		defer r.release(f)
 		for end := uint64(mib); end <= 8*gib; end += mib {
 			must(t, f.WriteAt([]byte{1}, end-1))
 			if ahead := r.physical(f.ID()) - end; f.Size() != end || ahead > gib {
@@ -28,34 +28,27 @@ func TestSequentialWriteResizesRarely(t *testing.T) {
 }
 
 func TestGrowthSettles(t *testing.T) {
-	for name, settle := range map[string]func(rig, *rbdio.File) error{
-		"fsync":    func(_ rig, f *rbdio.File) error { return f.Fsync() },
-		"flush":    func(_ rig, f *rbdio.File) error { return f.Flush() },
-		"settle":   func(_ rig, f *rbdio.File) error { return f.Settle() },
-		"rename":   func(r rig, _ *rbdio.File) error { return r.files.Rename("vm1", "vm2", false) },
-		"truncate": func(_ rig, f *rbdio.File) error { return f.Truncate(5000) },
-		"release": func(r rig, f *rbdio.File) error {
-			if _, err := r.files.Open(f.ID(), true); err != nil {
-				return err
-			}
-			r.open(f.ID(), false) // a reader keeps the file
-			if err := r.files.Release(f, true); err != nil {
-				return err
-			}
-			return r.files.Release(f, true)
-		},
+	for name, settle := range map[string]func(rig, *rbdio.Handle) error{
+		"fsync":    func(_ rig, f *rbdio.Handle) error { return f.Fsync() },
+		"flush":    func(_ rig, f *rbdio.Handle) error { return f.Flush() },
+		"settle":   func(_ rig, f *rbdio.Handle) error { return f.Settle() },
+		"rename":   func(r rig, _ *rbdio.Handle) error { return r.files.Rename("vm1", "vm2", false) },
+		"truncate": func(_ rig, f *rbdio.Handle) error { return f.Truncate(5000) },
+		"release":  func(_ rig, f *rbdio.Handle) error { return f.Release() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 				f := r.open(r.create("vm1", 0), true)
+				reader := r.open(f.ID(), false)
 				must(r.t, f.WriteAt(filled(5000, 1), 0))
 				if physical := r.physical(f.ID()); physical <= 5000 {
 					r.t.Fatalf("the image has %d bytes: it did not grow ahead", physical)
 				}
 				must(r.t, settle(r, f))
-				r.wantSizes(f, 5000, 5000)
-				wantBytes(r.t, f, 0, filled(5000, 1))
-				r.release(f, name != "release")
+				r.wantSizes(reader, 5000, 5000)
+				wantBytes(r.t, reader, 0, filled(5000, 1))
+				r.release(f)
+				r.release(reader)
 				if physical := r.physical(f.ID()); physical != 5000 {
 					r.t.Errorf("closed, the image has %d bytes", physical)
 				}
@@ -68,7 +61,7 @@ func TestLastCloseSettles(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 0), true)
 		must(t, f.Extend(100))
-		r.release(f, true)
+		r.release(f)
 		if physical := r.physical(f.ID()); physical != 100 {
 			t.Errorf("the image has %d bytes", physical)
 		}
@@ -76,16 +69,16 @@ func TestLastCloseSettles(t *testing.T) {
 }
 
 func TestForeignResizeOfAGrownImageIsAdopted(t *testing.T) {
-	for name, next := range map[string]func(f *rbdio.File) error{
-		"fsync": func(f *rbdio.File) error { return f.Fsync() },
-		"stat":  func(f *rbdio.File) error { _, err := f.Stat(); return err },
+	for name, next := range map[string]func(f *rbdio.Handle) error{
+		"fsync": func(f *rbdio.Handle) error { return f.Fsync() },
+		"stat":  func(f *rbdio.Handle) error { _, err := f.Stat(); return err },
 		// Growing from the size that was known would cut the other's data off.
-		"write past the known end": func(f *rbdio.File) error { return f.WriteAt([]byte{2}, 20*mib) },
+		"write past the known end": func(f *rbdio.Handle) error { return f.WriteAt([]byte{2}, 20*mib) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 				f := r.open(r.create("vm1", 0), true)
-				defer r.release(f, true)
+				defer r.release(f)
 				must(r.t, f.WriteAt(filled(5000, 1), 0))
 				must(r.t, r.pool.Foreign().Write(f.ID(), []byte("theirs"), 100*mib))
 				must(r.t, next(f))
@@ -101,7 +94,7 @@ func TestForeignResizeOfAGrownImageIsAdopted(t *testing.T) {
 func TestForeignShrinkIsAdopted(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 8000), true)
-		defer r.release(f, true)
+		defer r.release(f)
 		must(t, r.pool.Foreign().Resize(f.ID(), 100))
 		wantBytes(t, f, 0, make([]byte, 100))
 		got := make([]byte, 200)
@@ -118,7 +111,7 @@ func TestForeignShrinkIsAdopted(t *testing.T) {
 func TestForeignShrinkUnderAWriteLeavesNoSizeBehindTheImage(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 0), true)
-		defer r.release(f, true)
+		defer r.release(f)
 		must(t, f.WriteAt([]byte{1}, 0))
 		release := r.pool.Block("WriteAt")
 		end := begin(func() error { return f.WriteAt(filled(100, 1), 1000) })
@@ -146,7 +139,7 @@ func TestImageThatOthersMayHaveWrittenIsNotCut(t *testing.T) {
 		must(t, r.pool.Foreign().SetLock(f.ID(), true))
 		must(t, f.Fsync())
 		r.wantSizes(f, physical, physical)
-		r.release(f, true)
+		r.release(f)
 		if got := r.physical(f.ID()); got != physical {
 			t.Errorf("the image was cut to %d bytes", got)
 		}
@@ -156,7 +149,7 @@ func TestImageThatOthersMayHaveWrittenIsNotCut(t *testing.T) {
 func TestFullPoolEndsGrowingAhead(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 0), true)
-		defer r.release(f, true)
+		defer r.release(f)
 		must(t, f.WriteAt(filled(5000, 1), 0))
 		r.pool.Fail("Flush", 1, syscall.EDQUOT)
 		wantErrno(t, f.Fsync(), syscall.EDQUOT)
@@ -179,7 +172,7 @@ func TestFullPoolEndsGrowingAhead(t *testing.T) {
 func TestWriteOfAnotherDuringTheCutIsKept(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 0), true)
-		defer r.release(f, true)
+		defer r.release(f)
 		must(t, f.WriteAt(filled(5000, 1), 0))
 		physical := r.physical(f.ID())
 		release := r.pool.Block("Extents") // by which the cut looks for others' data
@@ -196,7 +189,7 @@ func TestWriteOfAnotherDuringTheCutIsKept(t *testing.T) {
 func TestGrowthNearALimitIsExact(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 0), true)
-		defer r.release(f, true)
+		defer r.release(f)
 		r.pool.Fail("Grow", 1, syscall.EINVAL)
 		must(t, f.WriteAt(filled(100, 1), 0))
 		r.wantSizes(f, 100, 100)
@@ -211,7 +204,7 @@ func TestGrowthNearALimitIsExact(t *testing.T) {
 func TestTooLargeIsEFBIG(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 0), true)
-		defer r.release(f, true)
+		defer r.release(f)
 		wantErrno(t, f.WriteAt([]byte{1}, math.MaxInt64), syscall.EFBIG)
 		wantErrno(t, f.WriteAt([]byte{1}, math.MaxUint64), syscall.EFBIG)
 		r.pool.Fail("Grow", -1, syscall.EINVAL)
@@ -228,7 +221,7 @@ func TestTooLargeIsEFBIG(t *testing.T) {
 func TestWriteOfNothingDoesNotGrow(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 0), true)
-		defer r.release(f, true)
+		defer r.release(f)
 		must(t, f.WriteAt(nil, 100))
 		r.wantSizes(f, 0, 0)
 	})
@@ -237,7 +230,7 @@ func TestWriteOfNothingDoesNotGrow(t *testing.T) {
 func TestZeroDoesNotGrowAFileThatWasCutMeanwhile(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 8000), true)
-		defer r.release(f, true)
+		defer r.release(f)
 		release := r.pool.Block("Resize")
 		cut := begin(func() error { return f.Truncate(0) })
 		synctest.Wait()
@@ -254,7 +247,7 @@ func TestZeroDoesNotGrowAFileThatWasCutMeanwhile(t *testing.T) {
 func TestReadBesideATruncateIsNoError(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 8000), true)
-		defer r.release(f, true)
+		defer r.release(f)
 		releaseRead := r.pool.Block("ReadAt")
 		buf := make([]byte, 8000)
 		n := 0

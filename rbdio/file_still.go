@@ -2,7 +2,8 @@ package rbdio
 
 // Still runs do while the image holds still: all that was written is on the OSDs,
 // the image has the file's size, and writes wait until do returns. So a snapshot
-// that do takes has every write that was over before, and none by half. An image
+// that do takes has every write that was over before, and none by half. It is refused,
+// once, for failures that nobody was told of. An image
 // that is opened for writing meanwhile is written to after that.
 func (f *File) Still(do func() error) error {
 	f.mu.Lock()
@@ -25,7 +26,10 @@ func (f *File) Still(do func() error) error {
 	defer f.resumeLocked()
 	size, physical := f.size, f.physical
 	f.mu.Unlock()
-	now, err := physical, f.flushAside(l)
+	now, err := physical, f.flushImage(l)
+	if lost := f.tellStill(); err == nil {
+		err = lost
+	}
 	if err == nil {
 		now, err = stillImage(l.rw, size, physical)
 	}
@@ -52,4 +56,14 @@ func stillImage(img Image, size, physical uint64) (now uint64, err error) {
 		return physical, err
 	}
 	return now, nil
+}
+
+// tellStill returns the newest failure unless all were told before. That takes it
+// from no Handle.
+func (f *File) tellStill() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, err := f.losses.since(max(f.losses.told, f.losses.still))
+	f.losses.still = f.losses.count
+	return err
 }

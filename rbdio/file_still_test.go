@@ -9,14 +9,17 @@ import (
 )
 
 // snap takes a snapshot while a file holds still.
-func (r rig) snap(f *rbdio.File, name string) error {
+func (r rig) snap(f interface {
+	ID() string
+	Still(func() error) error
+}, name string) error {
 	return f.Still(func() error { return r.pool.CreateSnapshot(f.ID(), name) })
 }
 
 func TestSnapshotHasWhatWasWritten(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 0), true)
-		defer r.release(f, true)
+		defer r.release(f)
 		must(t, f.WriteAt([]byte("data"), 3*object))
 		if r.physical(f.ID()) == f.Size() {
 			t.Fatal("the image did not grow ahead")
@@ -44,7 +47,7 @@ func TestSnapshotHasWhatWasWritten(t *testing.T) {
 func TestWritesWaitForTheSnapshot(t *testing.T) {
 	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 		f := r.open(r.create("vm1", 100), true)
-		defer r.release(f, true)
+		defer r.release(f)
 		release := r.pool.Block("CreateSnapshot")
 		taken := make(chan error, 1)
 		go func() { taken <- r.snap(f, "s") }()
@@ -72,7 +75,7 @@ func TestSnapshotFailsWithItsFlush(t *testing.T) {
 		}
 		must(t, f.WriteAt([]byte("more"), 0)) // it is not held for good
 		must(t, r.snap(f, "s"))
-		wantErrno(t, r.files.Release(f, true), syscall.EIO) // whoever wrote has not heard of it
+		wantErrno(t, f.Release(), syscall.EIO) // whoever wrote has not heard of it
 	})
 }
 
@@ -87,12 +90,12 @@ func TestStillBeforeAnImageIsOpen(t *testing.T) {
 		go func() { taken <- r.snap(held, "s") }()
 		r.pool.Await("CreateSnapshot", 1)
 		f := r.open(id, true)
-		defer r.release(f, true)
+		defer r.release(f)
 		written := make(chan error, 2)
 		go func() { written <- f.WriteAt([]byte("late"), 98) }()
 		go func() { written <- f.Truncate(200) }()
 		synctest.Wait()
-		if f != held || len(written) > 0 || r.pool.Calls("WriteAt")+r.pool.Calls("Resize") > 0 {
+		if f.File() != held || len(written) > 0 || r.pool.Calls("WriteAt")+r.pool.Calls("Resize") > 0 {
 			t.Error("a change did not wait")
 		}
 		release()

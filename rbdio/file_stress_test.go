@@ -15,7 +15,7 @@ type stress struct {
 	t     *testing.T
 	pool  *memrbd.Pool
 	files *rbdio.Files
-	f     *rbdio.File
+	f     *rbdio.Handle
 }
 
 func newStress(t *testing.T) *stress {
@@ -30,7 +30,7 @@ func newStress(t *testing.T) *stress {
 
 func (s *stress) close() {
 	s.t.Helper()
-	must(s.t, s.files.Release(s.f, true))
+	must(s.t, s.f.Release())
 	must(s.t, s.files.Close())
 	checkLeaks(s.t, s.pool)
 }
@@ -139,11 +139,11 @@ func TestUsersComeAndGo(t *testing.T) {
 				if _, err := f.Stat(); err != nil {
 					t.Error(err)
 				}
-				must(t, s.files.Release(f, w%2 == 0))
+				must(t, f.Release())
 			}
 		})
 	}
-	must(t, s.files.Release(s.f, true)) // so that modes change
+	must(t, s.f.Release()) // so that modes change
 	wg.Wait()
 	if ids := s.files.OpenIDs(); len(ids) > 0 {
 		t.Errorf("open images are left: %v", ids)

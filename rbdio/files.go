@@ -75,38 +75,31 @@ func NewFiles(pool Pool, opts FilesOptions) *Files {
 	return t
 }
 
-// Open returns the open image id, shared with all who have it open. Each Open is
-// ended by one Release with the same write.
-func (t *Files) Open(id string, write bool) (*File, error) {
-	f, err := t.openOnce(id, write)
+// Open opens the image id, shared with all who have it open. Handle.Release ends it.
+func (t *Files) Open(id string, write bool) (*Handle, error) {
+	h, err := t.openOnce(id, write)
 	if IsFenced(err) { // found out only now; a new File has a fresh connection
-		f, err = t.openOnce(id, write)
+		h, err = t.openOnce(id, write)
 	}
-	return f, err
+	return h, err
 }
 
-func (t *Files) openOnce(id string, write bool) (*File, error) {
+func (t *Files) openOnce(id string, write bool) (*Handle, error) {
 	f, err := t.take(id)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.acquire(write); err != nil {
+	lost, err := f.acquire(write)
+	if err != nil {
 		t.drop(f)
 		return nil, err
 	}
+	h := &Handle{table: t, file: f, write: write}
+	h.told.Store(lost)
 	if err := f.refreshSize(); err != nil {
-		return nil, errors.Join(err, t.Release(f, write))
+		return nil, errors.Join(err, h.Release())
 	}
-	return f, nil
-}
-
-// Release ends one Open. At the last one the image is settled, flushed and
-// closed, and purged if it was removed meanwhile. The error is the first that
-// kept written data from the OSDs.
-func (t *Files) Release(f *File, write bool) error {
-	err := f.release(write)
-	t.drop(f)
-	return err
+	return h, nil
 }
 
 // Get returns the open image id, or nil; the caller must Put it back. Unlike

@@ -56,7 +56,7 @@ func TestRenameOverAnImage(t *testing.T) {
 		wantBytes(t, old, 0, make([]byte, 200)) // goes on until its last close
 		time.Sleep(time.Hour)
 		r.wantTrash("b")
-		r.release(old, false)
+		r.release(old)
 		time.Sleep(time.Hour)
 		r.wantTrash()
 	})
@@ -87,7 +87,7 @@ func TestRenameThatFailsLateRestores(t *testing.T) {
 		r.wantTrash()
 		r.wantOpen(1, 0)
 		wantBytes(t, f, 0, make([]byte, 200))
-		must(t, files.Release(f, false))
+		must(t, f.Release())
 		time.Sleep(time.Hour)
 		if got, err := r.pool.Lookup("b"); err != nil || got != id {
 			t.Errorf("b is image %s, %v, want %s", got, err, id)

@@ -52,7 +52,7 @@ func TestRemovedWhileOpenGoesOnUntilTheLastClose(t *testing.T) {
 	for _, write := range []bool{false, true} {
 		inBubble(t, rbdio.FilesOptions{}, func(r rig) {
 			f := r.open(r.create("vm1", 8000), write)
-			r.open(f.ID(), false)
+			reader := r.open(f.ID(), false)
 			must(r.t, r.files.Remove("vm1"))
 			r.wantNames()
 			r.wantOpen(0, 1) // a watcher keeps other mounts from purging it
@@ -69,9 +69,9 @@ func TestRemovedWhileOpenGoesOnUntilTheLastClose(t *testing.T) {
 			if info.Size != f.Size() {
 				r.t.Errorf("stat shows %d bytes of %d", info.Size, f.Size())
 			}
-			r.release(f, write)
+			r.release(f)
 			r.wantOpen(0, 1)
-			r.release(f, false)
+			r.release(reader)
 			r.wantOpen(0, 0)
 			r.wantTrash() // purged without waiting for the next round
 		})
@@ -156,7 +156,7 @@ func TestRefusedRemoveChangesNothing(t *testing.T) {
 		wantErrno(t, r.files.Remove("vm1"), syscall.EBUSY)
 		r.wantOpen(1, 0)
 		wantBytes(t, f, 0, make([]byte, 8000))
-		r.release(f, false)
+		r.release(f)
 		wantErrno(t, r.files.Remove("vm1"), syscall.EBUSY)
 		r.wantNames("vm1")
 		unwatch()
@@ -173,7 +173,7 @@ func TestRefusedRemoveKeepsAWriter(t *testing.T) {
 		wantErrno(t, r.files.Remove("vm1"), syscall.ENOTEMPTY)
 		r.wantOpen(0, 1)
 		must(t, f.WriteAt([]byte("more"), 4))
-		r.release(f, true)
+		r.release(f)
 		wantDurable(t, r.pool, f.ID(), 0, "keptmore")
 	})
 }
@@ -185,7 +185,7 @@ func TestOpenImageThatCannotBeHeldIsNotRemoved(t *testing.T) {
 		wantErrno(t, r.files.Remove("vm1"), syscall.EACCES)
 		r.wantNames("vm1")
 		wantBytes(t, f, 0, make([]byte, 8000))
-		r.release(f, false)
+		r.release(f)
 	})
 }
 

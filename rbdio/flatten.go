@@ -97,15 +97,15 @@ func (t *Files) Flatten(id string) error {
 	if details.Parent == "" {
 		return Errorf(syscall.EINVAL, "flatten image %s, which has no parent", id)
 	}
-	f, err := t.Open(id, true)
+	h, err := t.Open(id, true)
 	if err != nil {
 		return err
 	}
 	job := t.flattener.begin(id)
 	if job == nil {
-		return t.Release(f, true)
+		return h.Release()
 	}
-	go t.flattener.run(f, job)
+	go t.flattener.run(h, job)
 	return nil
 }
 
@@ -159,22 +159,22 @@ func (w *flattener) begin(id string) *flattening {
 }
 
 // run flattens an open clone and closes it.
-func (w *flattener) run(f *File, job *flattening) {
+func (w *flattener) run(h *Handle, job *flattening) {
 	defer w.wg.Done()
 	defer close(job.over)
-	err := w.inTurn(f, job)
+	err := w.inTurn(h.file, job)
 	if err != nil && job.stopped() {
 		err = ErrStopped
 	}
-	err = errors.Join(err, w.files.Release(f, true))
+	err = errors.Join(err, h.Release())
 	w.end(job, err)
 	switch {
 	case errors.Is(err, ErrStopped):
-		w.log.Info("stopped flattening a clone", "id", f.id, "percent", job.progress.Percent())
+		w.log.Info("stopped flattening a clone", "id", h.file.id, "percent", job.progress.Percent())
 	case err != nil:
-		w.log.Warn("a clone cannot be flattened", "id", f.id, "error", err)
+		w.log.Warn("a clone cannot be flattened", "id", h.file.id, "error", err)
 	default:
-		w.log.Info("flattened a clone", "id", f.id)
+		w.log.Info("flattened a clone", "id", h.file.id)
 	}
 }
 

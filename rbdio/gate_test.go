@@ -251,7 +251,7 @@ func gateInBubble(t *testing.T, test func(*gateRig)) {
 }
 
 // openGate makes an image and opens it for writing, with its gate.
-func (r *gateRig) openGate(size uint64) (*rbdio.File, *testGate) {
+func (r *gateRig) openGate(size uint64) (*rbdio.Handle, *testGate) {
 	r.t.Helper()
 	f := r.open(r.create("vm1", size), true)
 	g := r.gates[0]
@@ -260,7 +260,7 @@ func (r *gateRig) openGate(size uint64) (*rbdio.File, *testGate) {
 }
 
 // wantFlushes wants an fsync to flush the image so often.
-func (r *gateRig) wantFlushes(f *rbdio.File, n int) {
+func (r *gateRig) wantFlushes(f *rbdio.Handle, n int) {
 	r.t.Helper()
 	before := r.pool.Calls("Flush")
 	must(r.t, f.Fsync())
@@ -285,7 +285,7 @@ func TestPassedWritesAreFlushed(t *testing.T) {
 		r.wantFlushes(f, 0)
 		wantDurable(t, r.pool.Pool, f.ID(), 20, "more")
 		g.write([]byte("last"), 30)
-		r.release(f, true)
+		r.release(f)
 		wantDurable(t, r.pool.Pool, f.ID(), 30, "last")
 	})
 }
@@ -307,7 +307,7 @@ func TestWriteBesideAnFsyncInAllOrders(t *testing.T) {
 		if n != 2*1716 { // binomial(places + steps, places)
 			t.Errorf("%d orders", n)
 		}
-		r.release(f, true)
+		r.release(f)
 	})
 }
 
@@ -329,7 +329,7 @@ func orders(n, most int, each func([]int)) {
 
 // fsyncBeside has as many steps of a write done before each step of an fsync as order
 // says, and the others after it.
-func (r *gateRig) fsyncBeside(f *rbdio.File, g *testGate, order []int, seek bool) {
+func (r *gateRig) fsyncBeside(f *rbdio.Handle, g *testGate, order []int, seek bool) {
 	r.t.Helper()
 	must(r.t, f.Zero(0, object))
 	must(r.t, f.Fsync())
@@ -387,7 +387,7 @@ func TestSeekDataSeesPassedWrites(t *testing.T) {
 		r.wantData(f, objects(10, 1), objects(20, 2), objects(30, 1))
 		must(t, f.Zero(10*object, object))
 		r.wantData(f, objects(20, 2), objects(30, 1))
-		r.release(f, true)
+		r.release(f)
 	})
 }
 
@@ -428,7 +428,7 @@ func TestPassedWritesMoveTheTime(t *testing.T) {
 		g.write([]byte{1}, 0)
 		last := time.Now()
 		want(last)
-		r.release(f, true)
+		r.release(f)
 		r.wantModified(f.ID(), last)
 	})
 }
@@ -438,26 +438,23 @@ func TestPassedWritesMoveTheTime(t *testing.T) {
 func TestGateCloses(t *testing.T) {
 	const size = 8000
 	for name, tc := range map[string]struct {
-		do    func(*gateRig, *rbdio.File) error
-		open  uint64 // to so many bytes afterwards
-		write bool   // what Release is left with
+		do   func(*gateRig, *rbdio.Handle) error
+		open uint64 // to so many bytes afterwards
 	}{
-		"truncate": {func(_ *gateRig, f *rbdio.File) error { return f.Truncate(5000) }, 5000, true},
-		"enlarge":  {func(_ *gateRig, f *rbdio.File) error { return f.Truncate(90000) }, 90000, true},
-		"settle":   {func(_ *gateRig, f *rbdio.File) error { return f.Settle() }, size + 1, true},
-		"snapshot": {func(r *gateRig, f *rbdio.File) error { return r.snap(f, "s") }, size + 1, true},
-		"close": {func(r *gateRig, _ *rbdio.File) error {
+		"truncate": {func(_ *gateRig, f *rbdio.Handle) error { return f.Truncate(5000) }, 5000},
+		"enlarge":  {func(_ *gateRig, f *rbdio.Handle) error { return f.Truncate(90000) }, 90000},
+		"settle":   {func(_ *gateRig, f *rbdio.Handle) error { return f.Settle() }, size + 1},
+		"snapshot": {func(r *gateRig, f *rbdio.Handle) error { return r.snap(f, "s") }, size + 1},
+		"close": {func(r *gateRig, _ *rbdio.Handle) error {
 			r.closed = true
 			return r.files.Close()
-		}, 0, true},
-		"lower": {func(r *gateRig, f *rbdio.File) error {
-			r.open(f.ID(), false)
-			return r.files.Release(f, true)
-		}, size + 1, false},
+		}, 0},
+		"lower": {func(_ *gateRig, f *rbdio.Handle) error { return f.Release() }, size + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gateInBubble(t, func(r *gateRig) {
 				f, g := r.openGate(size)
+				reader := r.open(f.ID(), false)
 				must(r.t, f.WriteAt([]byte{1}, size)) // the image grows ahead
 				end := g.begin([]byte("data"), 10)
 				done := make(chan error, 1)
@@ -472,9 +469,10 @@ func TestGateCloses(t *testing.T) {
 				g.want(tc.open)
 				wantDurable(r.t, r.pool.Pool, f.ID(), 10, map[bool]string{true: "data", false: "\x00\x00\x00\x00"}[name != "truncate" && name != "enlarge" && name != "settle"])
 				if tc.open > 0 {
-					wantBytes(r.t, f, 10, []byte("data"))
+					wantBytes(r.t, reader, 10, []byte("data"))
 				}
-				r.release(f, tc.write)
+				r.release(f)
+				r.release(reader)
 				g.want(0)
 				wantDurable(r.t, r.pool.Pool, f.ID(), 10, "data")
 			})
@@ -499,28 +497,28 @@ func TestGateFollowsTheSize(t *testing.T) {
 		must(t, r.pool.Foreign().Resize(f.ID(), 6000))
 		r.stat(f)
 		g.want(6000)
-		r.release(f, true)
+		r.release(f)
 	})
 }
 
 // An image that is exchanged for one of the other mode is not used any more.
 func TestGateChangesTheImage(t *testing.T) {
 	gateInBubble(t, func(r *gateRig) {
-		f := r.open(r.create("vm1", 8000), false)
+		reader := r.open(r.create("vm1", 8000), false)
 		g := r.gates[0]
 		g.want(8000)
 		reading := g.img
-		r.open(f.ID(), true)
+		f := r.open(reader.ID(), true)
 		g.want(8000)
 		if g.img == reading {
 			t.Error("the gate is open to the image that was exchanged")
 		}
 		g.write([]byte("data"), 0)
 		r.pool.Fail("Flush", 1, syscall.EIO)
-		wantErrno(t, r.files.Release(f, true), syscall.EIO)
+		wantErrno(t, f.Release(), syscall.EIO)
 		g.want(8000) // it stays open for writing
 		g.write([]byte("more"), 10)
-		r.release(f, false)
+		wantErrno(t, reader.Release(), syscall.EIO) // nobody was told of the first error
 		wantDurable(t, r.pool.Pool, f.ID(), 0, "data")
 		wantDurable(t, r.pool.Pool, f.ID(), 10, "more")
 		if len(r.gates) != 1 {
@@ -544,9 +542,9 @@ func TestGateIsShutWhenFenced(t *testing.T) {
 		_ = f.Fsync()
 		_, _ = f.Stat()
 		g.want(0)
-		_ = r.files.Release(f, true)
+		_ = f.Release()
 		r.gates[1].want(8000)
-		r.release(fresh, true)
+		r.release(fresh)
 	})
 }
 

@@ -75,16 +75,16 @@ func (r rig) create(name string, size uint64) string {
 	return id
 }
 
-func (r rig) open(id string, write bool) *rbdio.File {
+func (r rig) open(id string, write bool) *rbdio.Handle {
 	r.t.Helper()
 	f, err := r.files.Open(id, write)
 	must(r.t, err)
 	return f
 }
 
-func (r rig) release(f *rbdio.File, write bool) {
+func (r rig) release(f *rbdio.Handle) {
 	r.t.Helper()
-	must(r.t, r.files.Release(f, write))
+	must(r.t, f.Release())
 }
 
 // wantOpen compares how many images are open, after those on their way out.
@@ -97,7 +97,7 @@ func (r rig) wantOpen(readers, writers int) {
 }
 
 // wantSizes compares a file's size and its image's.
-func (r rig) wantSizes(f *rbdio.File, size, physical uint64) {
+func (r rig) wantSizes(f *rbdio.Handle, size, physical uint64) {
 	r.t.Helper()
 	if got := f.Size(); got != size {
 		r.t.Fatalf("the file has %d bytes, want %d", got, size)
@@ -138,7 +138,7 @@ func wantErrno(t rapid.TB, err error, errno syscall.Errno) {
 }
 
 // wantBytes reads as many bytes at fileOff and compares.
-func wantBytes(t rapid.TB, f *rbdio.File, fileOff uint64, want []byte) {
+func wantBytes(t rapid.TB, f *rbdio.Handle, fileOff uint64, want []byte) {
 	t.Helper()
 	got := bytes.Repeat([]byte{0xAA}, len(want))
 	n, err := f.ReadAt(got, fileOff)

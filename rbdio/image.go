@@ -38,7 +38,8 @@ type Image interface {
 	// Grow is Resize that never shrinks: it is refused when the image is larger
 	// already, as another client may have made it.
 	Grow(size uint64) error
-	// Flush returns when all that was written before is on the OSDs.
+	// Flush returns when all that was written before is on the OSDs, or lost. Its
+	// error is of the flush alone.
 	Flush() error
 	// CutBack makes an image of from bytes smaller, but only if empty says that all
 	// behind size reads as zeros, and if no other client can have written to it since
@@ -48,6 +49,10 @@ type Image interface {
 	CutBack(from, size uint64, empty func() (bool, error)) (cut bool, err error)
 	// MayGrowAhead tells whether CutBack can be used on this image.
 	MayGrowAhead() bool
+	// Lost tells how many writes have failed since the image was opened after WriteAt,
+	// or Direct, had acknowledged them, and the error of the last one. It does not
+	// wait, and may be called after Close.
+	Lost() (count uint64, last error)
 	// Flatten copies all that a parent backs into the image, which then has no
 	// parent, and tells how far it is; EINVAL without a parent. What was copied
 	// before an error stays.

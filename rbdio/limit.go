@@ -276,6 +276,8 @@ func (l *limitedImage) Grow(size uint64) error {
 	return l.image.Grow(size)
 }
 
+func (l *limitedImage) Lost() (uint64, error) { return l.image.Lost() }
+
 func (l *limitedImage) Flatten(p *Progress) error { return l.image.Flatten(p) }
 
 func (l *limitedImage) CutBack(from, size uint64, empty func() (bool, error)) (bool, error) {

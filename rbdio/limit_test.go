@@ -94,7 +94,7 @@ func TestLimitGivesTurnsBack(t *testing.T) {
 // Every method waits for its turn but for those that need none. Embedding would
 // let a method that is new in an interface pass.
 func TestLimitCoversTheInterfaces(t *testing.T) {
-	free := map[string]bool{"Key": true, "Close": true, "Layout": true, "Flatten": true, "Purge": true, "Direct": true, "MayGrowAhead": true}
+	free := map[string]bool{"Key": true, "Close": true, "Layout": true, "Flatten": true, "Purge": true, "Direct": true, "MayGrowAhead": true, "Lost": true}
 	full := make(turns) // never a turn
 	read := limitedReadImage{data: full, metadata: full}
 	values := []any{&limitedPool{data: full, metadata: full}, &read, &limitedSnapshotImage{limitedReadImage: read}, &limitedImage{limitedReadImage: read}}

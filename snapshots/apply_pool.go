@@ -12,6 +12,7 @@ type poolTarget struct {
 	tree *Tree
 	img  rbdio.Image
 	id   string
+	lost uint64 // writes that Sync has told of
 }
 
 // PoolTarget opens an image of a pool for streams to be applied. It must be closed.
@@ -37,9 +38,18 @@ func (f closeFunc) Close() error { return f() }
 func (t *poolTarget) Truncate(size uint64) error             { return t.img.Resize(size) }
 func (t *poolTarget) WriteAt(p []byte, fileOff uint64) error { return t.img.WriteAt(p, fileOff) }
 func (t *poolTarget) Zero(fileOff, length uint64) error      { return t.img.WriteZeroes(fileOff, length) }
-func (t *poolTarget) Sync() error                            { return t.img.Flush() }
 func (t *poolTarget) Unsnap(name string) error               { return t.tree.Remove(t.id, name) }
 func (t *poolTarget) Rename(name, newName string) error      { return t.tree.Rename(t.id, name, newName) }
+
+// Sync flushes, and tells of writes that were lost since the last call.
+func (t *poolTarget) Sync() error {
+	err := t.img.Flush()
+	if lost, lostErr := t.img.Lost(); lost > t.lost {
+		t.lost = lost
+		err = errors.Join(lostErr, err)
+	}
+	return err
+}
 
 func (t *poolTarget) Snapshots() ([]string, error) {
 	snaps, _, err := t.tree.List(t.id)
@@ -51,7 +61,7 @@ func (t *poolTarget) Snapshots() ([]string, error) {
 }
 
 func (t *poolTarget) Snap(name string) error {
-	if err := t.img.Flush(); err != nil {
+	if err := t.Sync(); err != nil {
 		return err
 	}
 	return t.tree.Create(t.id, name)

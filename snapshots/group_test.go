@@ -64,7 +64,7 @@ func (g groupRig) member(s rbdio.GroupSnapshot, name string) rbdio.Member {
 }
 
 // open opens both images of the mount's pool for writing, until the test ends.
-func (g groupRig) open() (files [2]*rbdio.File, release func()) {
+func (g groupRig) open() (files [2]*rbdio.Handle, release func()) {
 	g.t.Helper()
 	for i, id := range g.ids {
 		f, err := g.files.Open(id, true)
@@ -73,7 +73,7 @@ func (g groupRig) open() (files [2]*rbdio.File, release func()) {
 	}
 	return files, func() {
 		for _, f := range files {
-			must(g.t, g.files.Release(f, true))
+			must(g.t, f.Release())
 		}
 	}
 }

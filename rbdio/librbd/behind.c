@@ -25,7 +25,9 @@ struct pending {
 	uint64_t end;
 	uint64_t number;
 	bool waits;
-	int error;           /* instead of its turn, 0 or negative */
+	bool through;        /* is acknowledged when it is over, and not when it begins */
+	bool over;           /* with result; only for one through whose thread waits */
+	int result;
 	struct rbdfs_io *io; /* to be told; NULL when the one that writes waits itself */
 	struct pending *ready;
 	size_t blocks;
@@ -46,10 +48,9 @@ struct rbdfs_behind {
 	struct pending **waiting_end;
 	size_t bytes;    /* under way */
 	uint64_t number; /* of the newest write */
-	int error;       /* that a flush is to tell, or 0; until then nothing is written */
-	int last_error;  /* is error even after that, */
-	uint64_t errors; /* how many there were, */
-	uint64_t told;   /* and how many when a flush last was over */
+	bool failing;    /* a write was lost since the last flush */
+	uint64_t lost;   /* writes that failed after they were acknowledged; never less */
+	int lost_error;  /* of the last of them */
 };
 
 struct rbdfs_behind *rbdfs_behind_new(rbd_image_t image, size_t limit, struct rbdfs_behind_total *total)
@@ -111,6 +112,7 @@ static struct pending *pending_new(struct rbdfs_behind *b, uint64_t begin, uint6
 	p->behind = b;
 	p->begin = begin;
 	p->end = end;
+	p->over = false;
 	p->io = io;
 	p->blocks = blocks;
 	return p;
@@ -123,9 +125,12 @@ static bool has_turn(const struct rbdfs_behind *b, const struct pending *p)
 
 	if (overlaps(b, p->begin, p->end))
 		return false;
-	return b->oldest == NULL ||
-	       (b->bytes + len <= b->limit &&
-		__atomic_load_n(&b->total->bytes, __ATOMIC_RELAXED) + len <= b->total->limit);
+	if (b->oldest == NULL)
+		return true;
+	if (b->bytes + len > b->limit)
+		return false;
+	return b->bytes + len <= b->total->share ||
+	       __atomic_load_n(&b->total->bytes, __ATOMIC_RELAXED) + len <= b->total->limit;
 }
 
 /* Puts a write on the list and into the buckets. */
@@ -174,13 +179,12 @@ static void delist(struct pending *p)
 	__atomic_sub_fetch(&b->total->bytes, p->end - p->begin, __ATOMIC_RELAXED);
 }
 
-/* Gives a write its turn, or has it fail while a flush has not yet told of an error. */
+/* Gives a write its turn. While writes fail, each hears of its own error itself. */
 static void give_turn(struct pending *p)
 {
 	p->waits = false;
-	p->error = p->behind->error;
-	if (p->error == 0)
-		enlist(p);
+	p->through = p->behind->failing;
+	enlist(p);
 }
 
 /* Gives a write its turn, or puts it behind those that wait for theirs. */
@@ -188,7 +192,7 @@ static void line_up(struct pending *p)
 {
 	struct rbdfs_behind *b = p->behind;
 
-	if (b->error < 0 || (b->waiting == NULL && has_turn(b, p))) {
+	if (b->waiting == NULL && has_turn(b, p)) {
 		give_turn(p);
 		return;
 	}
@@ -198,13 +202,13 @@ static void line_up(struct pending *p)
 	b->waiting_end = &p->next;
 }
 
-/* Gives those their turn that have waited long enough, and returns them, but for
- * those whose threads look by themselves. */
+/* Admits waiting writes. Returns those that carry an io; blocked callers wake up by
+ * changed. */
 static struct pending *take_ready(struct rbdfs_behind *b)
 {
 	struct pending *first = NULL, **last = &first;
 
-	while (b->waiting != NULL && (b->error < 0 || has_turn(b, b->waiting))) {
+	while (b->waiting != NULL && has_turn(b, b->waiting)) {
 		struct pending *p = b->waiting;
 
 		b->waiting = p->next;
@@ -222,51 +226,59 @@ static struct pending *take_ready(struct rbdfs_behind *b)
 
 static void start_all(struct pending *ready);
 
-/* Takes a write off the list, and lets others begin. */
+/* Takes a write off the list, and lets others begin. Frees the write, unless its
+ * thread waits for the result. */
 static void finish(struct pending *p, int error)
 {
 	struct rbdfs_behind *b = p->behind;
+	bool waited_for = p->through && p->io == NULL;
 	struct pending *ready;
 
 	pthread_mutex_lock(&b->lock);
-	if (error < 0 && b->error == 0) {
-		b->error = b->last_error = error;
-		b->errors++;
+	if (error < 0 && !p->through) {
+		b->failing = true;
+		b->lost++;
+		b->lost_error = error;
 	}
 	delist(p);
 	ready = take_ready(b);
+	p->result = error;
+	p->over = true;
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
-	free(p);
+	if (!waited_for)
+		free(p);
 	start_all(ready); /* b is used no more, but for those of them that are in its list */
 }
 
 static void written(rbd_completion_t completion, void *arg)
 {
+	struct pending *p = arg;
+	struct rbdfs_io *io = p->through ? p->io : NULL;
 	int r = rbd_aio_get_return_value(completion);
 
 	rbd_aio_release(completion);
-	finish(arg, r);
+	finish(p, r);
+	if (io != NULL)
+		io->done(io, r < 0 ? r : (ssize_t)io->len);
 }
 
-/* Has librbd write what has its turn. Returns 0, or a negative errno and p is gone. */
+/* Has librbd write what has its turn. Returns 0, or a negative errno and p is gone.
+ * After 0, p is the completion's. */
 static int start(struct pending *p, const char *buf)
 {
 	rbd_completion_t completion;
-	int r = p->error;
+	int r = rbd_aio_create_completion(p, written, &completion);
 
-	if (r < 0) {
-		free(p);
-		return r;
-	}
-	r = rbd_aio_create_completion(p, written, &completion);
 	if (r == 0) {
 		r = rbd_aio_write(p->behind->image, p->begin, p->end - p->begin, buf, completion);
 		if (r < 0)
 			rbd_aio_release(completion);
 	}
-	if (r < 0)
+	if (r < 0) {
+		p->through = false; /* nobody waits for it */
 		finish(p, 0);
+	}
 	return r < 0 ? r : 0;
 }
 
@@ -275,9 +287,11 @@ static void start_all(struct pending *ready)
 	while (ready != NULL) {
 		struct pending *next = ready->ready;
 		struct rbdfs_io *io = ready->io;
+		bool through = ready->through;
 		int r = start(ready, io->buf);
 
-		io->done(io, r < 0 ? r : (ssize_t)io->len);
+		if (r < 0 || !through)
+			io->done(io, r < 0 ? r : (ssize_t)io->len);
 		ready = next;
 	}
 }
@@ -296,9 +310,24 @@ static int prepare(struct rbdfs_behind *b, uint64_t off, size_t len, struct rbdf
 	return *p == NULL ? -ENOMEM : 0;
 }
 
+/* Waits until a write through is over. Returns its result, and frees it. */
+static int await_result(struct rbdfs_behind *b, struct pending *p)
+{
+	int r;
+
+	pthread_mutex_lock(&b->lock);
+	while (!p->over)
+		pthread_cond_wait(&b->changed, &b->lock);
+	r = p->result;
+	pthread_mutex_unlock(&b->lock);
+	free(p);
+	return r;
+}
+
 int rbdfs_behind_write(struct rbdfs_behind *b, uint64_t off, size_t len, const char *buf)
 {
 	struct pending *p;
+	bool through;
 	int r = prepare(b, off, len, NULL, &p);
 
 	if (r < 0)
@@ -307,14 +336,16 @@ int rbdfs_behind_write(struct rbdfs_behind *b, uint64_t off, size_t len, const c
 	line_up(p);
 	while (p->waits)
 		pthread_cond_wait(&b->changed, &b->lock);
+	through = p->through;
 	pthread_mutex_unlock(&b->lock);
-	return start(p, buf);
+	r = start(p, buf);
+	return r == 0 && through ? await_result(b, p) : r;
 }
 
 int rbdfs_behind_submit(struct rbdfs_behind *b, struct rbdfs_io *io)
 {
 	struct pending *p;
-	bool waits;
+	bool waits, through;
 	int r = prepare(b, io->off, io->len, io, &p);
 
 	if (r < 0)
@@ -322,11 +353,12 @@ int rbdfs_behind_submit(struct rbdfs_behind *b, struct rbdfs_io *io)
 	pthread_mutex_lock(&b->lock);
 	line_up(p);
 	waits = p->waits;
+	through = !waits && p->through;
 	pthread_mutex_unlock(&b->lock);
 	if (waits)
 		return 0;
 	r = start(p, io->buf);
-	if (r == 0)
+	if (r == 0 && !through)
 		io->done(io, (ssize_t)io->len);
 	return r;
 }
@@ -349,21 +381,27 @@ void rbdfs_behind_await(struct rbdfs_behind *b, uint64_t off, uint64_t len)
 	pthread_mutex_unlock(&b->lock);
 }
 
-int rbdfs_behind_flush(struct rbdfs_behind *b)
+void rbdfs_behind_flush(struct rbdfs_behind *b)
 {
-	uint64_t number, told;
-	int error;
+	uint64_t number;
 
 	pthread_mutex_lock(&b->lock);
 	number = b->number;
-	told = b->told;
 	while (b->oldest != NULL && b->oldest->number <= number)
 		pthread_cond_wait(&b->changed, &b->lock);
-	error = b->errors > told ? b->last_error : 0;
-	b->told = b->errors;
-	b->error = 0;
+	b->failing = false;
 	pthread_mutex_unlock(&b->lock);
-	return error;
+}
+
+uint64_t rbdfs_behind_lost(struct rbdfs_behind *b, int *error)
+{
+	uint64_t lost;
+
+	pthread_mutex_lock(&b->lock);
+	lost = b->lost;
+	*error = b->lost_error;
+	pthread_mutex_unlock(&b->lock);
+	return lost;
 }
 
 void rbdfs_behind_free(struct rbdfs_behind *b)

@@ -26,6 +26,10 @@ const behindLimit = 24 << 20
 // memory is bounded however many are being written to.
 const behindTotal = 192 << 20
 
+// behindShare is how many bytes an image may have under way however many the others
+// have: enough for a few large writes at once.
+const behindShare = 4 << 20
+
 // writeBehind has writes acknowledged before they are on the OSDs, if the mode of
 // the cache says so.
 func (i *image) writeBehind(mode Cache) error {
@@ -41,6 +45,36 @@ func (i *image) writeBehind(mode Cache) error {
 		return i.s.check(syscall.ENOMEM, "open %s", i.label)
 	}
 	return nil
+}
+
+// Lost tells how many acknowledged writes were lost, also after Close.
+func (i *image) Lost() (count uint64, last error) {
+	i.closeMu.Lock()
+	defer i.closeMu.Unlock()
+	if i.behind == nil {
+		return i.lost, i.lostErr
+	}
+	return i.lostBehind()
+}
+
+// lostBehind is Lost while writing behind.
+func (i *image) lostBehind() (uint64, error) {
+	var errno C.int
+	count := C.rbdfs_behind_lost(i.behind, &errno)
+	return uint64(count), i.s.check(errnoOf(errno), "write to %s, acknowledged before", i.label)
+}
+
+// endBehind waits for what is written behind, and ends that.
+func (i *image) endBehind() {
+	if i.behind == nil {
+		return
+	}
+	C.rbdfs_behind_flush(i.behind) // waits, so without the lock
+	i.closeMu.Lock()
+	defer i.closeMu.Unlock()
+	i.lost, i.lostErr = i.lostBehind()
+	C.rbdfs_behind_free(i.behind)
+	i.behind = nil
 }
 
 // await waits for the writes to a range that are under way.

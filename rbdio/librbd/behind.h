@@ -9,9 +9,12 @@
 
 #include "../datapath.h"
 
-/* What all images of a pool may have under way together, in bytes. */
+/* What all images of a connection may have under way together, in bytes. An image
+ * may have share under way whatever the others have, so that none that waits for its
+ * OSDs stops another. */
 struct rbdfs_behind_total {
 	size_t limit;
+	size_t share;
 	size_t bytes; /* atomic */
 };
 
@@ -27,12 +30,13 @@ void rbdfs_behind_free(struct rbdfs_behind *b);
 
 /* Begins a write of buf, which librbd copies (rbd_disable_zero_copy_writes), once there
  * is room, no write to the same bytes is under way, and those have begun that waited
- * before. Returns 0 or a negative errno: -EINVAL when the range is not inside the image,
- * or the error of an earlier write until the next flush. */
+ * before. Returns 0 or a negative errno; -EINVAL when the range is not inside the image.
+ * A write that fails later is lost, and counted. From then to the next flush a write
+ * returns when it is over, with its own result. */
 int rbdfs_behind_write(struct rbdfs_behind *b, uint64_t off, size_t len, const char *buf);
 
-/* Is rbdfs_behind_write that does not wait: io->done is called when the write has
- * begun. Returns 0, or a negative errno and done will not be called. */
+/* Is rbdfs_behind_write that does not wait: io->done is called where that returns.
+ * Returns 0, or a negative errno and done will not be called. */
 int rbdfs_behind_submit(struct rbdfs_behind *b, struct rbdfs_io *io);
 
 /* Tells whether writes to [off, off+len) are under way. */
@@ -41,8 +45,11 @@ bool rbdfs_behind_busy(struct rbdfs_behind *b, uint64_t off, uint64_t len);
 /* Waits for the writes to [off, off+len). */
 void rbdfs_behind_await(struct rbdfs_behind *b, uint64_t off, uint64_t len);
 
-/* Waits for the writes that were begun before. Returns 0, or the first error of a
- * write since the last call; calls that overlap all return it. */
-int rbdfs_behind_flush(struct rbdfs_behind *b);
+/* Waits for the writes that were begun before, whether they fail or not. */
+void rbdfs_behind_flush(struct rbdfs_behind *b);
+
+/* Returns how many writes were lost since b was made, and the errno of the last of
+ * them, negative, or 0. */
+uint64_t rbdfs_behind_lost(struct rbdfs_behind *b, int *error);
 
 #endif

@@ -16,7 +16,7 @@ import (
 // newShared makes what the images of one connection share in C.
 func newShared() *C.struct_rbdfs_shared {
 	shared := (*C.struct_rbdfs_shared)(C.calloc(1, C.sizeof_struct_rbdfs_shared))
-	shared.behind.limit = behindTotal
+	shared.behind.limit, shared.behind.share = behindTotal, behindShare
 	return shared
 }
 

@@ -43,8 +43,7 @@ func TestFenced(t *testing.T) {
 			begin := time.Now()
 			// Until the OSDs hear of it, writes reach them.
 			waitFor(t, "a flush is refused", func() bool {
-				_ = img.WriteAt([]byte{2}, 8192)
-				err = img.Flush()
+				err = writeAndFlush(img, []byte{2}, 8192)
 				return err != nil
 			})
 			t.Log(err, time.Since(begin))

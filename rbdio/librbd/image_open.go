@@ -8,6 +8,7 @@ package librbd
 import "C"
 
 import (
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -39,6 +40,10 @@ type image struct {
 	readImage
 	behind  *C.struct_rbdfs_behind // nil when a write waits for the OSDs
 	watched bool                   // direct is told of changes of the header
+
+	closeMu sync.Mutex // guards the end of behind, and what that leaves
+	lost    uint64
+	lostErr error
 }
 
 // OpenReadOnly opens an image for reading; ENOENT, EPERM, EOPNOTSUPP. It leaves no
@@ -152,7 +157,7 @@ func (i *readImage) Close() error {
 }
 
 // Close flushes what was written, and ends the use of the image. Its error says
-// that something written may be lost. A second call does nothing.
+// that the flush failed; Lost tells of writes that did. A second call does nothing.
 //
 // Calls rbd_flush, rbd_update_unwatch and rbd_close.
 func (i *image) Close() error {
@@ -161,10 +166,7 @@ func (i *image) Close() error {
 	}
 	// rbd_close flushes too, but does not always say how that went.
 	err := i.Flush()
-	if i.behind != nil {
-		C.rbdfs_behind_free(i.behind)
-		i.behind = nil
-	}
+	i.endBehind()
 	if i.watched {
 		C.rbdfs_direct_unwatch(i.direct)
 		i.watched = false

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"rbdfs/rbdio"
 	"rbdfs/tests/cluster"
 )
 
@@ -34,11 +35,7 @@ func TestOutage(t *testing.T) {
 	must(t, own.PauseDaemon("osd.0"))
 	waited := make(chan error, 1)
 	go func() {
-		err := waits.WriteAt([]byte{1}, 0)
-		if err == nil {
-			err = waits.Flush()
-		}
-		waited <- err
+		waited <- writeAndFlush(waits, []byte{1}, 0)
 	}()
 	begin := time.Now()
 	_, err = fails.ReadAt(make([]byte, 10), 0)
@@ -47,12 +44,10 @@ func TestOutage(t *testing.T) {
 	_, err = hasty.List()
 	t.Log(err, time.Since(begin))
 	wantErrno(t, err, syscall.ETIMEDOUT)
-	err = fails.WriteAt([]byte{1}, 5<<20)
-	if err == nil {
-		err = fails.Flush()
-	}
+	err = writeAndFlush(fails, []byte{1}, 5<<20)
 	t.Log(err, time.Since(begin))
 	wantErrno(t, err, syscall.ETIMEDOUT)
+	lost, _ := fails.Lost()
 	must(t, fails.WriteAt([]byte{1}, 6<<20))
 	fails.(*image).await(6<<20, 1) // it fails before anybody asks
 	select {
@@ -61,20 +56,36 @@ func TestOutage(t *testing.T) {
 	default:
 	}
 	must(t, own.ResumeDaemon("osd.0"))
-	wantErrno(t, fails.Flush(), syscall.ETIMEDOUT) // the lost write shows, once
-	must(t, fails.Flush())
+	for range 2 { // a flush takes nothing away
+		must(t, fails.Flush())
+		now, err := fails.Lost()
+		wantErrno(t, err, syscall.ETIMEDOUT)
+		if now != lost+1 {
+			t.Errorf("%d writes were lost, want %d", now, lost+1)
+		}
+	}
 	must(t, <-waited)
 	waitFor(t, "the pool answers", func() bool {
 		_, err := hasty.List()
 		return err == nil
 	})
 	waitFor(t, "a write goes well", func() bool {
-		err := fails.WriteAt([]byte{2}, 0)
-		if err == nil {
-			err = fails.Flush()
-		}
+		err := writeAndFlush(fails, []byte{2}, 0)
 		t.Log(err, time.Since(begin))
 		return err == nil
 	})
 	t.Log(fails.Close())
+}
+
+// writeAndFlush returns the error of a write, also one that comes behind.
+func writeAndFlush(img rbdio.Image, p []byte, fileOff uint64) error {
+	before, _ := img.Lost()
+	if err := img.WriteAt(p, fileOff); err != nil {
+		return err
+	}
+	err := img.Flush()
+	if now, lost := img.Lost(); now > before {
+		return lost
+	}
+	return err
 }

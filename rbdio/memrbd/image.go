@@ -18,6 +18,8 @@ type handle struct {
 	state handleState
 	cache objects         // holds what was written and not flushed,
 	dirty rbdio.ExtentSet // in these ranges
+	lost  uint64          // writes that Pool.Lose has taken, and the last one's error
+	err   error
 }
 
 // writeHandle adds what only an image open for writing can do, so that a test
@@ -168,6 +170,12 @@ func (h writeHandle) WriteAt(p []byte, fileOff uint64) error {
 	if err := h.insideLocked("write to", fileOff, uint64(len(p))); err != nil {
 		return err
 	}
+	if h.pool.loses > 0 {
+		h.pool.loses--
+		h.lost++
+		h.err = rbdio.Errorf(h.pool.losesBy, "write to image %s, acknowledged before, by script", h.image.id)
+		return nil
+	}
 	h.cache.writeAt(p, fileOff)
 	h.dirty.Add(fileOff, uint64(len(p)))
 	if !h.pool.options.WriteBack {
@@ -245,6 +253,13 @@ func (h writeHandle) Flush() error {
 	defer h.pool.mu.Unlock()
 	h.flushLocked()
 	return nil
+}
+
+// Lost tells of the writes that Pool.Lose has taken.
+func (h writeHandle) Lost() (uint64, error) {
+	h.pool.mu.Lock()
+	defer h.pool.mu.Unlock()
+	return h.lost, h.err
 }
 
 func (h *handle) flushLocked() {

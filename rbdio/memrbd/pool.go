@@ -36,6 +36,8 @@ type Pool struct {
 	changed  map[rbdio.List]time.Time
 	others   map[int64]*Pool // other pools of the cluster, locked after this one
 	closed   bool
+	loses    int // writes of Lose to come,
+	losesBy  syscall.Errno
 }
 
 var _ rbdio.Pool = (*Pool)(nil)

@@ -40,6 +40,7 @@ func newScript() *script {
 	delete(s.ops, "Key")
 	delete(s.ops, "Layout")
 	delete(s.ops, "MayGrowAhead")
+	delete(s.ops, "Lost")
 	return s
 }
 
@@ -84,6 +85,13 @@ func (p *Pool) Fail(op string, n int, errno syscall.Errno) {
 	defer p.script.mu.Unlock()
 	part := p.script.opLocked(op)
 	part.fails, part.errno = max(n, -1), errno
+}
+
+// Lose has the next n writes acknowledged, and lost: they fail with errno after that.
+func (p *Pool) Lose(n int, errno syscall.Errno) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.loses, p.losesBy = n, errno
 }
 
 // Delay makes each call of op take d before it has any effect.

@@ -131,7 +131,8 @@ static void *wait_flush(void *arg)
 {
 	struct waiter *w = arg;
 
-	waited(w, rbdfs_behind_flush(w->b));
+	rbdfs_behind_flush(w->b);
+	waited(w, 0);
 	return NULL;
 }
 
@@ -159,6 +160,13 @@ static bool over(struct waiter *w) { return __atomic_load_n(&w->over, __ATOMIC_S
 static void await_threads(int n)
 {
 	while (__atomic_load_n(&threads_waiting, __ATOMIC_SEQ_CST) != n)
+		sched_yield();
+}
+
+/* Waits until librbd was given so many requests. */
+static void await_begun(uint64_t n)
+{
+	while (fake_begun() != n)
 		sched_yield();
 }
 
@@ -324,7 +332,7 @@ static void test_waiting(uint64_t seed)
 	waits_for_second(seed, wait_await, false);
 	waits_for_second(seed, wait_free, true);
 	rig_new(&r, seed, PLENTY, PLENTY);
-	CHECK(rbdfs_behind_flush(r.b) == 0); /* and not when there is nothing */
+	rbdfs_behind_flush(r.b); /* and not when there is nothing */
 	rbdfs_behind_await(r.b, 0, UINT64_MAX);
 	fake_hold(true);
 	want_begun(r.b, 0, 100);
@@ -341,7 +349,16 @@ static void fail_one(void)
 	fake_let_go();
 }
 
-/* An error is told by one flush, and until then nothing is written. */
+static void want_lost(struct rbdfs_behind *b, uint64_t count)
+{
+	int error;
+
+	CHECK(rbdfs_behind_lost(b, &error) == count);
+	CHECK(error == (count > 0 ? -EIO : 0));
+}
+
+/* A lost write is counted for good. Until the next flush, writes are over when librbd
+ * has written them, and have their own result. */
 static void test_error(uint64_t seed)
 {
 	struct waiter w = {.off = 2000, .len = 10};
@@ -356,36 +373,29 @@ static void test_error(uint64_t seed)
 	want_waiting(r.b, &waits, 0, 10);
 	thread = start_thread(wait_write, &w);
 	await_waiting(r.b, 2000);
-	fail_one();
-	await_end(&waits);
-	join(thread);
-	CHECK(waits.result == -EIO && w.result == -EIO);
-	CHECK(submit(r.b, &c, 0, 10) == -EIO && ends(&c) == 0);
-	CHECK(rbdfs_behind_write(r.b, 0, 10, zeros) == -EIO);
-	CHECK(fake_begun() == 1);
-	CHECK(rbdfs_behind_flush(r.b) == -EIO);
-	CHECK(rbdfs_behind_flush(r.b) == 0);
-	want_begun(r.b, 0, 100);
-	rig_free(&r);
-}
-
-/* An error behind which nothing waits is kept until somebody asks. */
-static void test_late_error(uint64_t seed)
-{
-	struct rig r;
-
-	rig_new(&r, seed, PLENTY, PLENTY);
-	fake_hold(true);
-	want_begun(r.b, 0, 100);
-	want_begun(r.b, 100, 100);
+	want_lost(r.b, 0);
+	fail_one(); /* both of the others begin */
+	want_lost(r.b, 1);
+	await_begun(3);
+	CHECK(ends(&waits) == 0 && !over(&w));
 	fail_one();
 	fake_let_go();
-	CHECK(!rbdfs_behind_busy(r.b, 0, FAKE_SIZE));
-	CHECK(rbdfs_behind_flush(r.b) == -EIO && rbdfs_behind_flush(r.b) == 0);
+	await_end(&waits);
+	join(thread);
+	CHECK((waits.result == -EIO) != (w.result == -EIO)); /* whichever began first */
+	CHECK(waits.result == -EIO || waits.result == 10);
+	want_lost(r.b, 1); /* its writer knows */
+	CHECK(submit(r.b, &c, 0, 10) == 0 && ends(&c) == 0);
+	fake_let_go();
+	await_end(&c);
+	CHECK(c.result == 10);
+	rbdfs_behind_flush(r.b);
+	want_begun(r.b, 0, 100);
+	want_lost(r.b, 1);
 	rig_free(&r);
 }
 
-/* Flushes beside each other all tell of it: each of them is for someone. */
+/* A flush takes no error away, and flushes beside each other wait for the same. */
 static void test_error_of_two(uint64_t seed)
 {
 	struct waiter w[2];
@@ -395,19 +405,46 @@ static void test_error_of_two(uint64_t seed)
 	rig_new(&r, seed, PLENTY, PLENTY);
 	fake_hold(true);
 	want_begun(r.b, 0, 100);
+	want_begun(r.b, 100, 100);
 	for (int i = 0; i < 2; i++) {
 		w[i] = (struct waiter){.b = r.b};
 		threads[i] = start_thread(wait_flush, &w[i]);
 	}
 	await_threads(2);
 	fail_one();
+	CHECK(!over(&w[0]) && !over(&w[1]));
+	fail_one();
 	for (int i = 0; i < 2; i++) {
 		join(threads[i]);
-		CHECK(w[i].result == -EIO);
+		want_lost(r.b, 2);
 	}
-	CHECK(rbdfs_behind_flush(r.b) == 0);
+	rbdfs_behind_flush(r.b);
+	want_lost(r.b, 2);
 	want_begun(r.b, 0, 100);
 	rig_free(&r);
+}
+
+/* An image has its share, whatever the others have under way. */
+static void test_share(uint64_t seed)
+{
+	struct rbdfs_behind_total total = {.limit = 1000, .share = 300};
+	struct rbdfs_behind *greedy, *modest;
+	struct call c;
+
+	fake_new(seed);
+	greedy = rbdfs_behind_new(fake, PLENTY, &total);
+	modest = rbdfs_behind_new(fake, PLENTY, &total);
+	fake_hold(true);
+	want_begun(greedy, 0, 900);
+	want_waiting(greedy, &c, 1000, 200);
+	for (uint64_t i = 0; i < 3; i++)
+		want_begun(modest, 2000 + 100 * i, 100);
+	fake_hold(false);
+	await_end(&c);
+	rbdfs_behind_free(greedy);
+	rbdfs_behind_free(modest);
+	CHECK(total.bytes == 0);
+	fake_free();
 }
 
 /* What librbd or we refuse has not begun, and is no error of another one. */
@@ -436,7 +473,8 @@ static void test_refusals(uint64_t seed)
 	fake_let_go();
 	CHECK(ends(&c) == 1 && c.result == -ENOENT && ends(&d) == 1 && d.result == -ENOENT);
 	fake_refuse(0, 0, 0);
-	CHECK(rbdfs_behind_flush(r.b) == 0);
+	rbdfs_behind_flush(r.b);
+	want_lost(r.b, 0);
 	rig_free(&r);
 }
 
@@ -561,7 +599,7 @@ static void test_write_through(uint64_t seed)
 struct storm {
 	struct rbdfs_direct d;
 	bool errors;
-	int told; /* atomic: errors */
+	uint64_t told; /* atomic: writes that failed and whose writers know */
 };
 
 struct writer {
@@ -572,18 +610,13 @@ struct writer {
 	char buf[SPAN];
 };
 
-/* Tells whether a write or a flush went well. With errors, nobody knows what is
- * written: another thread may be told of them. */
+/* Tells whether a write went well. With errors, nobody knows what is written. */
 static bool storm_went_well(struct writer *w, ssize_t r)
 {
 	CHECK(r >= 0 || (r == -EIO && w->s->errors));
-	return r >= 0;
-}
-
-static void storm_flush(struct writer *w)
-{
-	if (!storm_went_well(w, rbdfs_behind_flush(w->s->d.behind)))
+	if (r < 0)
 		__atomic_add_fetch(&w->s->told, 1, __ATOMIC_SEQ_CST);
+	return r >= 0;
 }
 
 static void storm_write(struct writer *w, uint64_t off, size_t len)
@@ -629,7 +662,7 @@ static void *storm_work(void *arg)
 
 		switch (rng_below(&w->rng, 8)) {
 		case 0:
-			storm_flush(w);
+			rbdfs_behind_flush(w->s->d.behind);
 			break;
 		case 1:
 		case 2:
@@ -647,11 +680,13 @@ static void *storm_work(void *arg)
 }
 
 /* Threads that write and read what others write beside: reads are what was written
- * last, no two writes to the same bytes are under way, and each error is told. */
+ * last, no two writes to the same bytes are under way, and each error is told to its
+ * writer or counted as lost. */
 static void test_storm(uint64_t seed, bool errors)
 {
 	struct rbdfs_shared shared = {.behind = {.limit = 3 * SPAN}};
 	struct storm s = {.d = {.shared = &shared}, .errors = errors};
+	int error;
 	static struct writer writers[WRITERS];
 	pthread_t threads[WRITERS];
 
@@ -665,9 +700,9 @@ static void test_storm(uint64_t seed, bool errors)
 	}
 	for (size_t i = 0; i < WRITERS; i++)
 		join(threads[i]);
-	storm_flush(&writers[0]);
-	CHECK(rbdfs_behind_flush(s.d.behind) == 0);
-	CHECK((s.told > 0) == (fake->failed > 0));
+	rbdfs_behind_flush(s.d.behind);
+	CHECK(rbdfs_behind_lost(s.d.behind, &error) + s.told == fake->failed);
+	CHECK((fake->failed > 0) == errors);
 	for (size_t i = 0; i < WRITERS; i++)
 		CHECK(errors || memcmp(fake->data + writers[i].base, writers[i].model, SPAN) == 0);
 	rbdfs_behind_free(s.d.behind);
@@ -686,8 +721,8 @@ int main(int argc, char **argv)
 	test_buckets(seed);
 	test_waiting(seed);
 	test_error(seed);
-	test_late_error(seed);
 	test_error_of_two(seed);
+	test_share(seed);
 	test_refusals(seed);
 	test_fenced(seed);
 	test_read_of_writing(seed);
