@@ -169,6 +169,9 @@ func (m *mount) open(ctx context.Context, id string, flags uint32) (fusefs.FileH
 	if errno != 0 {
 		return nil, 0, errno
 	}
+	if h.write {
+		h.opener = newOpener(ctx)
+	}
 	// What the kernel believes of the file from a listing may be old. Close-to-open
 	// says that an open file is as the last close left it.
 	time.Sleep(time.Until(m.ahead.drop(id)))

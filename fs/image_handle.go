@@ -15,8 +15,9 @@ import (
 // Not there: Getattr, Setattr (the node answers them), Ioctl.
 type imageHandle struct {
 	*mount
-	file  *rbdio.Handle
-	write bool
+	file   *rbdio.Handle
+	write  bool
+	opener *opener // of one that is open for writing
 }
 
 var (
@@ -42,10 +43,15 @@ func (h *imageHandle) Write(ctx context.Context, data []byte, off int64) (uint32
 	return h.mount.write(ctx, h.name(), h.file, data, off)
 }
 
-// Flush answers close(2): what was written is on the OSDs, and errors show. EIO.
+// Flush answers close(2): what was written is on the OSDs, and errors show. Where the
+// opener's close is still to come, that of another process shows the errors that are
+// known, and does not wait for the cluster. EIO.
 func (h *imageHandle) Flush(ctx context.Context) syscall.Errno {
 	if !h.write {
 		return 0
+	}
+	if !h.opener.closes(ctx) {
+		return h.errno(h.file.Lost(), h.name())
 	}
 	return h.call(ctx, h.name(), h.file.Flush)
 }
@@ -58,5 +64,8 @@ func (h *imageHandle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
 
 // Release ends the handle after the last close(2); nobody sees its error.
 func (h *imageHandle) Release(ctx context.Context) syscall.Errno {
+	if h.write {
+		h.opener.close()
+	}
 	return h.errno(h.file.Release(), h.name())
 }
