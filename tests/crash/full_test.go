@@ -32,9 +32,9 @@ func removeWhenFull(t *testing.T, m *harness.Mount, quota string) {
 	for _, name := range []string{"a", "b", "over"} {
 		must(t, os.WriteFile(m.Path(name), []byte(name), 0o600))
 	}
-	harness.Soon(t, "nothing is open", func() error { return notWatched(m.Pool, "a", "b", "over") })
+	eventually(t, "nothing is open", func() error { return notWatched(m.Pool, "a", "b", "over") })
 	ceph(t, "osd", "pool", "set-quota", m.Pool, quota, "1")
-	harness.Soon(t, "the pool is full", func() error {
+	eventually(t, "the pool is full", func() error {
 		out, err := c.Ceph(context.Background(), "osd", "dump")
 		for line := range strings.Lines(out) {
 			if strings.Contains(line, "'"+m.Pool+"'") && strings.Contains(line, "full_quota") {
@@ -55,7 +55,7 @@ func removeWhenFull(t *testing.T, m *harness.Mount, quota string) {
 	for _, name := range harness.Names(t, m.Path(".trash")) {
 		must(t, os.Remove(m.Path(".trash/"+name)))
 	}
-	harness.Soon(t, "the trash is empty", func() error {
+	eventually(t, "the trash is empty", func() error {
 		out, err := c.RBD(context.Background(), "trash", "ls", m.Pool)
 		if err == nil && strings.TrimSpace(out) != "" {
 			err = errors.New(out)
