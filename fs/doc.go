@@ -7,7 +7,7 @@
 //	rootNode     the mount's root: images by name (root.go, root_clone.go)
 //	rootDir      one opendir(3) of it: names and attributes (root_dir.go, dir_handle.go, listing.go)
 //	imageNode    an image's file: attributes, open (image.go, image_xattr.go, image_flatten.go)
-//	imageHandle  one open(2) of it: data (image_handle.go, image_holes.go)
+//	imageHandle  one open(2) of it: data (image_handle.go, image_holes.go, opener.go)
 //	snapNode     what all nodes below .snap and .trash refuse (snap_base.go)
 //	snapRoot     .snap: images by name (snap_root.go)
 //	snapImageDir .snap/IMAGE: snapshots by name, and their verbs (snap_image.go)
