@@ -112,7 +112,7 @@ func TestOptionsChangedWhileOpen(t *testing.T) {
 	fillPool(t, p, "max_bytes")
 	deadline := time.Now().Add(30 * time.Second)
 	for err = nil; err == nil && time.Now().Before(deadline); {
-		err = errors.Join(writer.WriteAt(buf, 32<<20), writer.Flush())
+		err = writeAndFlush(writer, buf, 32<<20)
 	}
 	if !errors.Is(err, syscall.EDQUOT) && !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("a flush in a full pool: %v", err)
