@@ -49,6 +49,9 @@ func (m *Mount) ExpectLog(tb testing.TB, pattern string) {
 	})
 }
 
+// Excuse excuses lines that match pattern, from now on, where there may be none.
+func (m *Mount) Excuse(pattern string) { m.log.excuse(regexp.MustCompile(pattern)) }
+
 // WaitLog waits until the daemon has logged, at any time, a line that matches
 // pattern.
 func (m *Mount) WaitLog(tb testing.TB, pattern string) {
