@@ -1,6 +1,7 @@
 package rbdio
 
 import (
+	"fmt"
 	"reflect"
 	"sync"
 	"syscall"
@@ -45,14 +46,14 @@ func TestLimitBoundsEachKind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{open: make(chan struct{})}
 		pool := Limit(g, 2, 3)
-		img, err := pool.Open("id")
-		if err != nil {
-			t.Fatal(err)
-		}
 		var wg sync.WaitGroup
-		for range 10 {
-			wg.Go(func() { _, _ = pool.Stat("id") })
-			wg.Go(func() { _, _ = pool.Lookup("name") })
+		for i := range 10 {
+			img, err := pool.Open(fmt.Sprint(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wg.Go(func() { _, _ = pool.Stat(fmt.Sprint(i)) })
+			wg.Go(func() { _, _ = pool.Lookup(fmt.Sprint("name ", i)) })
 			wg.Go(func() { _, _ = img.ReadAt(nil, 0) })
 			wg.Go(func() { _ = img.WriteAt(nil, 0) })
 		}
@@ -64,6 +65,38 @@ func TestLimitBoundsEachKind(t *testing.T) {
 		wg.Wait()
 		if g.now != 0 || g.most != 5 {
 			t.Errorf("%d calls under way in the end and %d at most", g.now, g.most)
+		}
+	})
+}
+
+// However many calls of one image wait for its OSDs, another image has a turn.
+func TestLimitLeavesTurnsToOtherImages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 8
+		turns := newSharedTurns(limit)
+		var wg sync.WaitGroup
+		end := make(chan struct{})
+		for range 10 * limit {
+			wg.Go(func() {
+				defer turns.take("stuck")()
+				<-end
+			})
+		}
+		synctest.Wait()
+		if turns.used != limit/2 {
+			t.Errorf("one image has %d turns of %d", turns.used, limit)
+		}
+		for range 100 { // one after the other, as the next ones that come
+			turns.take("quiet")()
+		}
+		done := []func(){turns.take("quiet"), turns.take("quiet"), turns.take("other")}
+		for _, d := range done {
+			d()
+		}
+		close(end)
+		wg.Wait()
+		if turns.used != 0 || len(turns.by) != 0 {
+			t.Errorf("in the end %d turns are used, by %v", turns.used, turns.by)
 		}
 	})
 }
@@ -95,7 +128,8 @@ func TestLimitGivesTurnsBack(t *testing.T) {
 // let a method that is new in an interface pass.
 func TestLimitCoversTheInterfaces(t *testing.T) {
 	free := map[string]bool{"Key": true, "Close": true, "Layout": true, "Flatten": true, "Purge": true, "Direct": true, "MayGrowAhead": true, "Lost": true}
-	full := make(turns) // never a turn
+	full := newSharedTurns(1) // never a turn
+	full.take("another")
 	read := limitedReadImage{data: full, metadata: full}
 	values := []any{&limitedPool{data: full, metadata: full}, &read, &limitedSnapshotImage{limitedReadImage: read}, &limitedImage{limitedReadImage: read}}
 	for _, v := range values {
