@@ -28,7 +28,7 @@ func (b *bench) measureScale(ctx context.Context, only *regexp.Regexp, r *report
 		name    string
 		measure func(context.Context) (scaleTable, error)
 	}{
-		{"images", b.scaleImages}, {"size", b.scaleSize}, {"snapshots", b.scaleSnapshots}, {"open", b.scaleOpen},
+		{"images", b.scaleImages}, {"size", b.scaleSize}, {"snapshots", b.scaleSnapshots}, {"open", b.scaleOpen}, {"purge", b.scalePurge},
 	} {
 		if !only.MatchString(t.name) {
 			continue
