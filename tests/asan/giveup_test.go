@@ -22,6 +22,9 @@ func TestGivenUpCopy(t *testing.T) {
 	from, to := env.Mount.Path("from"), env.Mount.Path("to")
 	must(t, os.WriteFile(from, bytes.Repeat([]byte{1}, 10*slow), 0o600))
 	env.RBD(t, "config", "image", "set", env.Spec("from"), "rbd_qos_read_bps_limit", fmt.Sprint(slow))
+	keeps, err := os.Create(to) // so that the copy can go on
+	must(t, err)
+	defer keeps.Close()
 	cp := exec.Command("cp", from, to) // by copy_file_range(2)
 	must(t, cp.Start())
 	time.Sleep(time.Second) // it is in the copy
@@ -33,6 +36,7 @@ func TestGivenUpCopy(t *testing.T) {
 		must(t, os.WriteFile(env.Mount.Path("beside"), []byte("data"), 0o600))
 		time.Sleep(500 * time.Millisecond)
 	}
+	must(t, keeps.Close())
 	for _, name := range []string{"from", "to", "beside"} {
 		must(t, os.Remove(env.Mount.Path(name)))
 	}
