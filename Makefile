@@ -2,6 +2,8 @@
 # make check      everything that a change must pass; installs what it needs
 # make check-ceph make check with another release of Ceph, RELEASE=16, 18 or 20, in
 #                 a Debian of its own (tests/ceph-root); as root
+# make check-long the tests that run longer with RBDFS_LONG=1: 20 times as many random
+#                 operations against a model. It may take hours, and is not for CI
 # make unit       the tests that need no Ceph and no mount, with the race detector
 # make demo       a mounted pool and a tour of it; make demo-stop ends it
 # make bench      rbdfs against what its user would otherwise pick, in one run of
@@ -25,11 +27,15 @@ UNIT := ./rbdio ./rbdio/memrbd ./fs/... ./snapshots/... ./cmd/... ./tests/layers
 # Enough OSDs for an erasure-coded pool of 2+1 chunks.
 OSDS := 3
 TEST_TIMEOUT := 15m
+LONG_TIMEOUT := 12h
+
+# Tests with a long form.
+LONG := 'TestBuffered|TestDirect|TestMixed|TestLayouts|TestLarge'
 
 # Tests of reads and writes, which run a second time with --data-path=go.
 BY_GO := ./tests/posix ./tests/model ./tests/crash ./tests/pair ./tests/outage
 
-.PHONY: build check check-ceph deps lint unit demo demo-stop bench bench-quick bench-scale bench-deps lines clean
+.PHONY: build check check-long check-ceph deps lint unit demo demo-stop bench bench-quick bench-scale bench-deps lines clean
 
 build: deps
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o rbdfs ./cmd/rbdfs
@@ -41,6 +47,10 @@ check: build lint unit
 	RBDFS_BIN=$(CURDIR)/rbdfs $(GO) run ./tests/cluster/cmd/cephdev run --osds $(OSDS) -- sh -c \
 		'$(GO) test -timeout $(TEST_TIMEOUT) ./... && \
 		RBDFS_DATA_PATH=go $(GO) test -count=1 -timeout $(TEST_TIMEOUT) $(BY_GO)'
+
+check-long: build
+	RBDFS_BIN=$(CURDIR)/rbdfs RBDFS_LONG=1 $(GO) run ./tests/cluster/cmd/cephdev run --osds $(OSDS) -- \
+		$(GO) test -count=1 -timeout $(LONG_TIMEOUT) -run $(LONG) ./tests/model
 
 check-ceph:
 	tests/ceph-root $(RELEASE)

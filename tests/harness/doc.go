@@ -28,6 +28,7 @@
 //	RBDFS_BIN            the program to test; built by "go build" otherwise
 //	RBDFS_TEST_CLUSTER   see package cluster
 //	RBDFS_TEST_CONF      see package cluster
+//	RBDFS_LONG           1 runs the long forms of tests, see Long
 //
 // # Concurrency
 //

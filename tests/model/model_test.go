@@ -41,7 +41,8 @@ const objectSize = 64 << 10
 
 // Defaults for rapid's flags and environment: cases a test, and steps a case.
 const (
-	defaultChecks = "16"
+	defaultChecks = 16
+	longChecks    = 320 // with RBDFS_LONG=1
 	defaultSteps  = "100"
 )
 
@@ -49,7 +50,7 @@ const (
 var steps atomic.Int64
 
 func TestMain(m *testing.M) {
-	setDefault("rapid.checks", "RAPID_CHECKS", defaultChecks)
+	setDefault("rapid.checks", "RAPID_CHECKS", fmt.Sprint(harness.Long(defaultChecks, longChecks)))
 	setDefault("rapid.steps", "RAPID_STEPS", defaultSteps)
 	setDefault("rapid.seed", "RAPID_SEED", fmt.Sprint(rand.Uint32()))
 	setDefault("rapid.nofailfile", "RAPID_NOFAILFILE", "true")
