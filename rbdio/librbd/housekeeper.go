@@ -27,7 +27,7 @@ type housekeeper struct {
 
 // housekeeperIdle is how long the housekeeper stays connected without work: for the
 // next of several removed images.
-const housekeeperIdle = 5 * time.Second
+const housekeeperIdle = time.Second
 
 func newHousekeeper(p *Pool) *housekeeper {
 	return &housekeeper{pool: p, turn: make(chan struct{}, 1)}

@@ -73,19 +73,19 @@ func TestApplyReplays(t *testing.T) {
 	h := &history{image: "source", now: content.New(t, 2*mib)}
 	h.grow(t, nothing)
 	// A name that is not its file's.
-	rbd(t, "snap", "rename", spec("source@s6"), spec("source@.full%41"))
+	rbd(t, "snap", "rename", spec("source@s6"), spec("source@.full%2F1"))
 	files := []string{diffOf("source", "s0", ".full")}
 	for n := range 5 {
 		files = append(files, diffOf("source", fmt.Sprint("s", n+1), fmt.Sprint("s", n)))
 	}
-	last := env.Mount.Path(".snap/source/.full%2541/.diff/s5")
+	last := env.Mount.Path(".snap/source/.full%252F1/.diff/s5")
 	t.Run("to", func(t *testing.T) {
 		t.Run("mount", func(t *testing.T) {
 			t.Parallel()
 			path := env.Mount.Path("in-mount")
 			h.applyEach(t, files, "in-mount", path)
 			mustApply(t, last, path)
-			wantImage(t, "in-mount@.full%41", h.was[6])
+			wantImage(t, "in-mount@.full%2F1", h.was[6])
 		})
 		t.Run("pool", func(t *testing.T) {
 			t.Parallel()
@@ -93,11 +93,11 @@ func TestApplyReplays(t *testing.T) {
 			h.applyEach(t, files, "in-pool", path)
 			// The rbd command's own streams, by a pipe.
 			cmd := apply(t, "-", path)
-			cmd.Stdin = strings.NewReader(rbd(t, "export-diff", "--no-progress", "--from-snap", "s5", spec("source@.full%41"), "-"))
+			cmd.Stdin = strings.NewReader(rbd(t, "export-diff", "--no-progress", "--from-snap", "s5", spec("source@.full%2F1"), "-"))
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
-			wantImage(t, "in-pool@.full%41", h.was[6])
+			wantImage(t, "in-pool@.full%2F1", h.was[6])
 		})
 		t.Run("at once", func(t *testing.T) {
 			t.Parallel()

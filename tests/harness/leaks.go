@@ -30,7 +30,7 @@ const (
 )
 
 // leakTime is how long a daemon may take to close what nobody uses any more.
-const leakTime = 15 * time.Second
+const leakTime = 30 * time.Second
 
 // use reads the daemon's usage from /proc.
 func (m *Mount) use() (usage, error) {
