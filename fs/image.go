@@ -79,7 +79,7 @@ func (n *imageNode) Statfs(ctx context.Context, out *fuse.StatfsOut) syscall.Err
 func (n *imageNode) Setattr(ctx context.Context, fh fusefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
 	defer n.ahead.drop(n.id)
 	if size, ok := in.GetSize(); ok {
-		errno := n.call(ctx, n.name(), func() error { return n.gone(n.truncate(fh, size)) })
+		errno := n.change(ctx, n.name(), func(c *rbdio.Call) error { return n.gone(n.truncate(c, fh, size)) })
 		if errno != 0 {
 			return errno
 		}
@@ -95,15 +95,15 @@ func (n *imageNode) Setattr(ctx context.Context, fh fusefs.FileHandle, in *fuse.
 
 // truncate sets the file's size: of the open file for ftruncate(2), which a file
 // that was cut off from the cluster refuses too, or else by opening the image.
-func (n *imageNode) truncate(fh fusefs.FileHandle, size uint64) error {
+func (n *imageNode) truncate(call *rbdio.Call, fh fusefs.FileHandle, size uint64) error {
 	if h, ok := fh.(*imageHandle); ok {
-		return h.file.Truncate(size)
+		return h.file.For(call).Truncate(size)
 	}
 	f, err := n.files.Open(n.id, true)
 	if err != nil {
 		return err
 	}
-	err = f.Truncate(size)
+	err = f.For(call).Truncate(size)
 	return errors.Join(err, f.Release())
 }
 

@@ -7,6 +7,8 @@ import (
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
 	"golang.org/x/sys/unix"
+
+	"rbdfs/rbdio"
 )
 
 // Lseek answers lseek(2) with SEEK_DATA and SEEK_HOLE; the kernel answers the
@@ -39,20 +41,20 @@ func (h *imageHandle) Allocate(ctx context.Context, off, size uint64, mode uint3
 		return syscall.EFBIG
 	}
 	keep := mode&unix.FALLOC_FL_KEEP_SIZE != 0
-	var op func() error
+	var op func(rbdio.Changes) error
 	switch mode &^ unix.FALLOC_FL_KEEP_SIZE {
 	case 0:
-		op = func() error { return nil }
+		op = func(rbdio.Changes) error { return nil }
 	case unix.FALLOC_FL_PUNCH_HOLE, unix.FALLOC_FL_ZERO_RANGE:
-		op = func() error { return h.file.Zero(off, size) }
+		op = func(f rbdio.Changes) error { return f.Zero(off, size) }
 	default:
 		return syscall.EOPNOTSUPP
 	}
-	return h.call(ctx, h.name(), func() error {
-		if err := op(); err != nil || keep {
+	return h.change(ctx, h.name(), func(c *rbdio.Call) error {
+		if err := op(h.file.For(c)); err != nil || keep {
 			return err
 		}
-		return h.file.Extend(off + size) // not Truncate: a write may be growing the file further
+		return h.file.For(c).Extend(off + size) // not Truncate: a write may be growing the file further
 	})
 }
 
@@ -69,8 +71,8 @@ func (n *imageNode) CopyFileRange(ctx context.Context, in fusefs.FileHandle, off
 		return 0, syscall.EXDEV
 	}
 	var copied uint64
-	errno := n.call(ctx, n.name(), func() (err error) {
-		copied, err = from.file.CopyRange(offIn, to.file, offOut, min(length, copyMax))
+	errno := n.change(ctx, n.name(), func(c *rbdio.Call) (err error) {
+		copied, err = to.file.For(c).CopyFrom(from.file, offIn, offOut, min(length, copyMax))
 		if copied > 0 {
 			return nil // the error comes again, on the next call
 		}

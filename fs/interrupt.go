@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"rbdfs/rbdio"
 )
 
 // A request that was interrupted is given up only when it is old and a signal
@@ -25,11 +27,20 @@ const (
 // fn refers to must not be used for anything else.
 func (m *mount) call(ctx context.Context, name string, fn func() error) syscall.Errno {
 	done := make(chan error, 1)
-	return m.await(ctx, name, done, func() { done <- fn() })
+	return m.await(ctx, name, nil, done, func() { done <- fn() })
 }
 
-// await is call for run, which ends by sending its result to done.
-func (m *mount) await(ctx context.Context, name string, done <-chan error, run func()) syscall.Errno {
+// change is call for fn that changes a file: should the request be given up, what fn has
+// not begun by then is not done, and what it has begun comes before what is newer.
+func (m *mount) change(ctx context.Context, name string, fn func(*rbdio.Call) error) syscall.Errno {
+	done := make(chan error, 1)
+	call := new(rbdio.Call)
+	return m.await(ctx, name, call, done, func() { done <- fn(call) })
+}
+
+// await is change for run, which ends by sending its result to done; call is nil for what
+// changes no file.
+func (m *mount) await(ctx context.Context, name string, call *rbdio.Call, done <-chan error, run func()) syscall.Errno {
 	go run()
 	start := time.Now()
 	select {
@@ -47,6 +58,7 @@ func (m *mount) await(ctx context.Context, name string, done <-chan error, run f
 				pid = caller.Pid
 			}
 			if m.givesUp(name, pid, time.Since(start)) {
+				call.GiveUp()
 				return syscall.EINTR
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"rbdfs/rbdio"
 )
 
 // dataFile is what a transfer moves bytes of.
@@ -16,7 +18,7 @@ type dataFile interface {
 // writableFile is a dataFile that can be written to.
 type writableFile interface {
 	dataFile
-	WriteAt(p []byte, fileOff uint64) error
+	WriteFor(call *rbdio.Call, p []byte, fileOff uint64) error
 }
 
 // transfer is one read or write under way, with its buffer. It is used again and
@@ -26,6 +28,7 @@ type transfer struct {
 	pool *transferPool
 	file dataFile
 	to   writableFile // for a write
+	call rbdio.Call
 	buf  *[]byte
 	off  uint64
 	n    int // bytes read
@@ -60,7 +63,7 @@ func (p *transferPool) put(t *transfer) {
 // move makes the call.
 func (t *transfer) move() {
 	if t.to != nil {
-		t.done <- t.to.WriteAt(*t.buf, t.off)
+		t.done <- t.to.WriteFor(&t.call, *t.buf, t.off)
 		return
 	}
 	var err error
@@ -72,7 +75,7 @@ func (t *transfer) move() {
 func (m *mount) read(ctx context.Context, name string, file dataFile, size int, off int64) (fuse.ReadResult, syscall.Errno) {
 	t := m.transfers.get(size, off)
 	t.file = file
-	errno := m.await(ctx, name, t.done, t.run)
+	errno := m.await(ctx, name, nil, t.done, t.run)
 	if errno != 0 {
 		t.end(errno)
 		return nil, errno
@@ -85,7 +88,7 @@ func (m *mount) write(ctx context.Context, name string, file writableFile, data 
 	t := m.transfers.get(len(data), off)
 	t.to = file
 	copy(*t.buf, data)
-	errno := m.await(ctx, name, t.done, t.run)
+	errno := m.await(ctx, name, &t.call, t.done, t.run)
 	t.end(errno)
 	if errno != 0 {
 		return 0, errno

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"rbdfs/rbdio"
 )
 
 // opened opens a new image of size bytes, for reading and writing.
@@ -26,8 +28,8 @@ func opened(t testing.TB, tr *tree, size uint64) *imageHandle {
 // flatFile is a file of zeros: what a transfer costs by itself.
 type flatFile struct{}
 
-func (flatFile) ReadAt(p []byte, _ uint64) (int, error) { return len(p), nil }
-func (flatFile) WriteAt([]byte, uint64) error           { return nil }
+func (flatFile) ReadAt(p []byte, _ uint64) (int, error)     { return len(p), nil }
+func (flatFile) WriteFor(*rbdio.Call, []byte, uint64) error { return nil }
 
 func TestTransfersAllocateNothing(t *testing.T) {
 	if poolsForget {

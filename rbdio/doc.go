@@ -14,7 +14,8 @@
 // (handle.go). A File owns what librbd does not know: the logical
 // size while the image is grown ahead of writes (file_size.go), the extents
 // (file_holes.go), the time of the last write (file_io.go, file_attr.go), the count of
-// what was acknowledged and lost (file_losses.go). A Gate
+// what was acknowledged and lost (file_losses.go). A Call (call.go) is a request that
+// may be given up before it is over. A Gate
 // (gate.go) lets reads and writes that need none of that pass by a File. The
 // purger deletes the data of removed images in the background (purge.go); until
 // then Files lists and restores them (files_trash.go).
@@ -38,7 +39,9 @@
 //
 // Files.mu comes before File.mu, since dropping the last reference looks at both.
 // Neither is held across a call to a Pool or an Image, which may block for as
-// long as the cluster is away, but for Image.Lost, Layout and Direct, which do not wait: a flag (File.switching, File.resizing, File.stills,
+// (file_holes.go), the time of the last write (file_io.go, file_attr.go), the count of
+// what was acknowledged and lost (file_losses.go). A Call (call.go) is a request that
+// may be given up before it is over. A Gate
 // File.keeping) keeps others out meanwhile, and the condition File.changed tells them to look again.
 // Reads and writes overlap each other; a resize waits for the writes in flight
 // and holds new ones back; an image is closed when its last call has returned.

@@ -50,6 +50,7 @@ type File struct {
 	resizing bool
 	resizes  uint64
 	writes   int
+	late     int // steps under way of calls that were given up; they keep writes out, too
 	stills   int // Still of an image that was not open for writing; keeps writes out, too
 
 	// What has passed by the gate is absorbed into these before they are used.

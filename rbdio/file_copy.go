@@ -4,7 +4,7 @@ package rbdio
 const copyChunk = 4 << 20
 
 // copyRange is Handle.CopyRange.
-func (f *File) copyRange(fileOff uint64, dst *File, dstOff, length uint64) (uint64, error) {
+func (f *File) copyRange(fileOff uint64, call *Call, dst *File, dstOff, length uint64) (uint64, error) {
 	length = clip(fileOff, length, f.Size())
 	var buf []byte
 	done := uint64(0)
@@ -23,9 +23,9 @@ func (f *File) copyRange(fileOff uint64, dst *File, dstOff, length uint64) (uint
 			if buf == nil {
 				buf = make([]byte, min(copyChunk, length))
 			}
-			n, err = f.copyData(from, dst, to, buf[:n])
+			n, err = f.copyData(from, call, dst, to, buf[:n])
 		} else {
-			err = dst.copyHole(to, n)
+			err = dst.copyHole(call, to, n)
 		}
 		if err != nil {
 			return done, err
@@ -37,18 +37,18 @@ func (f *File) copyRange(fileOff uint64, dst *File, dstOff, length uint64) (uint
 
 // copyData copies len(buf) bytes by way of buf, or as many as f has, and returns
 // how many.
-func (f *File) copyData(fileOff uint64, dst *File, dstOff uint64, buf []byte) (uint64, error) {
+func (f *File) copyData(fileOff uint64, call *Call, dst *File, dstOff uint64, buf []byte) (uint64, error) {
 	n, err := f.readAt(buf, fileOff)
 	if err != nil {
 		return 0, err
 	}
-	return uint64(n), dst.writeAt(buf[:n], dstOff)
+	return uint64(n), dst.writeAt(call, buf[:n], dstOff)
 }
 
 // copyHole makes a range of the destination read as zeros, and reach as far.
-func (dst *File) copyHole(dstOff, length uint64) error {
-	if err := dst.zero(dstOff, length); err != nil {
+func (dst *File) copyHole(call *Call, dstOff, length uint64) error {
+	if err := dst.zero(call, dstOff, length); err != nil {
 		return err
 	}
-	return dst.extend(dstOff + length)
+	return dst.extend(call, dstOff+length)
 }

@@ -73,7 +73,7 @@ func (c *extentCache) learn(r Extent, data []Extent) {
 }
 
 // zero is Handle.Zero.
-func (f *File) zero(fileOff, length uint64) error {
+func (f *File) zero(call *Call, fileOff, length uint64) error {
 	f.mu.Lock()
 	length = clip(fileOff, length, f.size)
 	f.mu.Unlock()
@@ -81,7 +81,7 @@ func (f *File) zero(fileOff, length uint64) error {
 		return nil
 	}
 	end := fileOff + length
-	l, err := f.beginWrite(end, end) // it adds no data
+	l, err := f.beginWrite(call, end, end) // it adds no data
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (f *File) zero(fileOff, length uint64) error {
 	f.holes.forget()
 	f.holes.zeroed = true
 	f.mu.Unlock()
-	f.endWrite(l, 0, err) // it does not grow a file that was cut meanwhile
+	f.endWrite(call, l, 0, err) // it does not grow a file that was cut meanwhile
 	return err
 }
 

@@ -58,7 +58,7 @@ func (f *File) readOnce(p []byte, fileOff uint64, still bool) (got, want int, er
 }
 
 // writeAt is Handle.WriteAt.
-func (f *File) writeAt(p []byte, fileOff uint64) error {
+func (f *File) writeAt(call *Call, p []byte, fileOff uint64) error {
 	if len(p) == 0 {
 		return nil // write(2): it does not even grow the file
 	}
@@ -66,7 +66,7 @@ func (f *File) writeAt(p []byte, fileOff uint64) error {
 	if !ok {
 		return Errorf(syscall.EFBIG, "write to image %s at %d", f.id, fileOff)
 	}
-	err := f.writeOnce(p, fileOff, end)
+	err := f.writeOnce(call, p, fileOff, end)
 	if !errors.Is(err, syscall.EINVAL) {
 		return err
 	}
@@ -75,11 +75,11 @@ func (f *File) writeAt(p []byte, fileOff uint64) error {
 	if err := f.refreshSize(); err != nil {
 		return err
 	}
-	return f.writeOnce(p, fileOff, end)
+	return f.writeOnce(call, p, fileOff, end)
 }
 
-func (f *File) writeOnce(p []byte, fileOff, end uint64) error {
-	l, err := f.beginWrite(fileOff, end)
+func (f *File) writeOnce(call *Call, p []byte, fileOff, end uint64) error {
+	l, err := f.beginWrite(call, fileOff, end)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (f *File) writeOnce(p []byte, fileOff, end uint64) error {
 	if err == nil && mayNotFit {
 		err = f.flushedSince(l, lost)
 	}
-	f.endWrite(l, end, err)
+	f.endWrite(call, l, end, err)
 	return err
 }
 
@@ -109,18 +109,27 @@ func (f *File) flushedSince(l *lease, before uint64) error {
 	return first(lost, err)
 }
 
-// beginWrite makes room for a write to [fileOff, end) and counts it as in flight.
-func (f *File) beginWrite(fileOff, end uint64) (*lease, error) {
+// beginWrite makes room for a write to [fileOff, end) and counts it as in flight; EINTR
+// when its call was given up.
+func (f *File) beginWrite(call *Call, fileOff, end uint64) (*lease, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for f.resizing || f.stills > 0 {
+	for f.resizing || f.stills > 0 || f.late > 0 {
 		f.changed.Wait()
 	}
 	l, err := f.useWritableLocked()
 	if err != nil {
 		return nil, err
 	}
-	if err := f.growLocked(l, end); err != nil {
+	err = call.begin(f)
+	if err == nil {
+		err = f.growLocked(l, end)
+	}
+	if err == nil {
+		err = call.goesOn(f)
+	}
+	if err != nil {
+		call.end(f)
 		f.doneLocked(l, err)
 		return nil, err
 	}
@@ -132,7 +141,7 @@ func (f *File) beginWrite(fileOff, end uint64) (*lease, error) {
 
 // endWrite counts a write as done: the file now reaches to end at least, unless
 // another client has cut the image off meanwhile.
-func (f *File) endWrite(l *lease, end uint64, err error) {
+func (f *File) endWrite(call *Call, l *lease, end uint64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err == nil {
@@ -143,6 +152,7 @@ func (f *File) endWrite(l *lease, end uint64, err error) {
 	if f.writes == 0 {
 		f.changed.Broadcast()
 	}
+	call.end(f)
 	f.doneLocked(l, err)
 }
 

@@ -89,7 +89,7 @@ func tooLarge(err error, size uint64) error {
 // quietLocked keeps new writes out and waits for those in flight; the caller
 // ends that with resumeLocked.
 func (f *File) quietLocked() {
-	for f.resizing || f.stills > 0 {
+	for f.resizing || f.stills > 0 || f.late > 0 {
 		f.changed.Wait()
 	}
 	f.resizing = true
@@ -109,7 +109,7 @@ func (f *File) resumeLocked() {
 }
 
 // truncate is Handle.Truncate.
-func (f *File) truncate(size uint64) error {
+func (f *File) truncate(call *Call, size uint64) error {
 	l, err := f.useWritable()
 	if err != nil {
 		return err
@@ -118,9 +118,14 @@ func (f *File) truncate(size uint64) error {
 	defer f.mu.Unlock()
 	f.quietLocked()
 	defer f.resumeLocked()
+	if err := call.begin(f); err != nil {
+		f.doneLocked(l, err)
+		return err
+	}
 	f.mu.Unlock()
 	err = l.rw.Resize(size)
 	f.mu.Lock()
+	call.end(f)
 	defer f.doneLocked(l, err)
 	if err != nil {
 		f.mu.Unlock()
@@ -140,18 +145,18 @@ func (f *File) truncate(size uint64) error {
 }
 
 // extend is Handle.Extend.
-func (f *File) extend(end uint64) error {
+func (f *File) extend(call *Call, end uint64) error {
 	f.mu.Lock()
 	long := end <= f.size
 	f.mu.Unlock()
 	if long {
 		return nil
 	}
-	l, err := f.beginWrite(end, end)
+	l, err := f.beginWrite(call, end, end)
 	if err != nil {
 		return err
 	}
-	f.endWrite(l, end, nil)
+	f.endWrite(call, l, end, nil)
 	return nil
 }
 

@@ -54,7 +54,7 @@ func (noGate) Free()                            {}
 // openGateLocked lets requests pass by the File, or goes on doing so with its
 // present size, unless one of those things is under way that need all of them here.
 func (f *File) openGateLocked() {
-	if f.lease == nil || f.switching || f.resizing || f.stills > 0 || f.fenced || f.down {
+	if f.lease == nil || f.switching || f.resizing || f.stills > 0 || f.late > 0 || f.fenced || f.down {
 		return
 	}
 	if img := f.lease.Direct(); img.Calls != nil {

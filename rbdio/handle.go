@@ -75,28 +75,32 @@ func (h *Handle) ReadAt(p []byte, fileOff uint64) (int, error) {
 }
 
 // WriteAt writes all of p at fileOff, growing the file as needed.
-func (h *Handle) WriteAt(p []byte, fileOff uint64) error {
+func (h *Handle) WriteAt(p []byte, fileOff uint64) error { return h.WriteFor(nil, p, fileOff) }
+
+// WriteFor is WriteAt for a request that may be given up; EINTR when that was before it
+// began.
+func (h *Handle) WriteFor(call *Call, p []byte, fileOff uint64) error {
 	if err := h.beginChange(); err != nil {
 		return err
 	}
 	defer h.end()
-	return h.file.writeAt(p, fileOff)
+	return h.file.writeAt(call, p, fileOff)
 }
 
 // Zero makes [fileOff, fileOff+length) read as zeros and frees the whole objects in
 // it. What lies behind the file's end is left out.
 func (h *Handle) Zero(fileOff, length uint64) error {
-	return h.change(func() error { return h.file.zero(fileOff, length) })
+	return h.change(func() error { return h.file.zero(nil, fileOff, length) })
 }
 
 // Extend makes the file reach to end at least, with zeros behind its old end.
 func (h *Handle) Extend(end uint64) error {
-	return h.change(func() error { return h.file.extend(end) })
+	return h.change(func() error { return h.file.extend(nil, end) })
 }
 
 // Truncate sets the file's size in bytes; EFBIG past RBD's limit.
 func (h *Handle) Truncate(size uint64) error {
-	return h.change(func() error { return h.file.truncate(size) })
+	return h.change(func() error { return h.file.truncate(nil, size) })
 }
 
 // SeekData returns the first byte at or after fileOff that may hold data; ENXIO when
@@ -117,13 +121,7 @@ func (h *Handle) SeekHole(fileOff uint64) (pos uint64, err error) {
 // returns how many it copied: less than length at the end of the file, or before an
 // error. The ranges must not overlap in one file.
 func (h *Handle) CopyRange(fileOff uint64, dst *Handle, dstOff, length uint64) (copied uint64, err error) {
-	err = h.do(func() error {
-		return dst.change(func() (err error) {
-			copied, err = h.file.copyRange(fileOff, dst.file, dstOff, length)
-			return err
-		})
-	})
-	return copied, err
+	return dst.For(nil).CopyFrom(h, fileOff, dstOff, length)
 }
 
 // Stat is File.Stat.
