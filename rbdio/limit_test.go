@@ -46,12 +46,15 @@ func TestLimitBoundsEachKind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{open: make(chan struct{})}
 		pool := Limit(g, 2, 3)
-		var wg sync.WaitGroup
-		for i := range 10 {
-			img, err := pool.Open(fmt.Sprint(i))
-			if err != nil {
+		var images [10]Image
+		for i := range images { // before all turns are taken
+			var err error
+			if images[i], err = pool.Open(fmt.Sprint(i)); err != nil {
 				t.Fatal(err)
 			}
+		}
+		var wg sync.WaitGroup
+		for i, img := range images {
 			wg.Go(func() { _, _ = pool.Stat(fmt.Sprint(i)) })
 			wg.Go(func() { _, _ = pool.Lookup(fmt.Sprint("name ", i)) })
 			wg.Go(func() { _, _ = img.ReadAt(nil, 0) })
