@@ -57,8 +57,7 @@ func TestWaits(t *testing.T) {
 }
 
 // TestRestart stops the OSD in order and starts it again, under a program that
-// writes. This process has no file open meanwhile: one that is inherited by a
-// command that it starts would be closed there, and that waits for the OSD.
+// writes.
 func TestRestart(t *testing.T) {
 	env.Mount.Check(t)
 	path := env.Mount.Path("restart")
