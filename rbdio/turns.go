@@ -6,13 +6,8 @@ type turns chan struct{}
 // newTurns makes a semaphore of n turns, at least one.
 func newTurns(n int) turns { return make(turns, max(n, 1)) }
 
-// take waits for a turn and returns the function that ends it: defer t.take()().
-func (t turns) take() (done func()) {
-	t <- struct{}{}
-	return func() { <-t }
-}
-
-// takeUnless is take that gives up when stop is closed, and is false then.
+// takeUnless waits for a turn and returns the function that ends it. It gives up when
+// stop is closed, and is false then.
 func (t turns) takeUnless(stop <-chan struct{}) (done func(), ok bool) {
 	select {
 	case t <- struct{}{}:
