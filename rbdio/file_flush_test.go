@@ -1,6 +1,7 @@
 package rbdio_test
 
 import (
+	"math/rand/v2"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -234,11 +235,16 @@ func TestCrashKeepsWhatWasFsynced(t *testing.T) {
 				allowed[off+i] = append(allowed[off+i], p[i])
 			}
 		}
-		pool.Crash()
+		crashAtRandom(t, pool)
 		_ = f.Release()
 		must(t, files.Close())
 		checkCrashed(t, pool, id, synced, allowed[:])
 	})
+}
+
+// crashAtRandom ends the client; any parts of what was not flushed are lost.
+func crashAtRandom(t *rapid.T, pool *memrbd.Pool) {
+	pool.CrashAtRandom(rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "crash"), 0)))
 }
 
 // checkCrashed reads an image after a crash: all of its synced bytes are there,

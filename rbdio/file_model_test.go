@@ -22,6 +22,10 @@ type fileModel struct {
 	f     *rbdio.Handle
 	data  []byte
 	read  *rbdio.Handle // a reader has it open too, or nil
+
+	// after is what each byte may be after a crash: what it was at the last fsync, or
+	// what it was made since.
+	after [modelMax][]byte
 }
 
 func TestFileIsItsBytes(t *testing.T) {
@@ -116,6 +120,47 @@ func (m *fileModel) Extend(t *rapid.T) {
 func (m *fileModel) Fsync(t *rapid.T) {
 	must(t, m.f.Fsync())
 	wantDurable(t, m.pool, m.f.ID(), 0, string(m.data))
+	clear(m.after[:])
+}
+
+// Crash goes on with a new mount after a crash, with what is left.
+func (m *fileModel) Crash(t *rapid.T) {
+	crashAtRandom(t, m.pool)
+	_ = m.f.Release() // it may have something to flush
+	if m.read != nil {
+		_ = m.read.Release()
+		m.read = nil
+	}
+	must(t, m.files.Close())
+	m.files = newFiles(m.pool, rbdio.FilesOptions{ReadOnly: true})
+	var err error
+	m.f, err = m.files.Open(m.f.ID(), true)
+	must(t, err)
+	n, err := m.f.ReadAt(m.data, 0)
+	must(t, err)
+	if n < len(m.data) {
+		t.Fatalf("%d bytes are left of %d", n, len(m.data))
+	}
+	must(t, m.f.Truncate(uint64(n))) // what it grew ahead
+	for i, b := range m.data {
+		if !bytes.Contains(m.after[i], []byte{b}) {
+			t.Fatalf("byte %d is %#x, want one of %#x", i, b, m.after[i])
+		}
+	}
+	clear(m.after[:])
+}
+
+// noteAfter adds what each byte is to what it may be after a crash.
+func (m *fileModel) noteAfter() {
+	for i := range m.after {
+		b := byte(0)
+		if i < len(m.data) {
+			b = m.data[i]
+		}
+		if !bytes.Contains(m.after[i], []byte{b}) {
+			m.after[i] = append(m.after[i], b)
+		}
+	}
 }
 
 func (m *fileModel) Settle(t *rapid.T) { must(t, m.f.Settle()) }
@@ -124,6 +169,7 @@ func (m *fileModel) Settle(t *rapid.T) { must(t, m.f.Settle()) }
 func (m *fileModel) Reopen(t *rapid.T) {
 	must(t, m.f.Release())
 	wantDurable(t, m.pool, m.f.ID(), 0, string(m.data))
+	clear(m.after[:])
 	var err error
 	m.f, err = m.files.Open(m.f.ID(), true)
 	must(t, err)
@@ -179,6 +225,7 @@ func (m *fileModel) Seek(t *rapid.T) {
 
 // Check runs after each of the others.
 func (m *fileModel) Check(t *rapid.T) {
+	m.noteAfter()
 	info, err := m.f.Stat()
 	must(t, err)
 	if size := uint64(len(m.data)); info.Size != size || m.f.Size() != size {

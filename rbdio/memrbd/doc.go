@@ -3,7 +3,7 @@
 //
 //   - A write is in the cache of the open image that made it until Flush, Close
 //     or, without Options.WriteBack, at once. Another open image of the same
-//     client does not see it before. Crash loses it.
+//     client does not see it before. Crash loses it, and CrashAtRandom any parts.
 //   - WriteZeroes and Resize do not wait in a cache. They free the objects that
 //     lie whole in their range; in others they only zero bytes.
 //   - Extents and Allocated count whole objects, even those that hold zeros,

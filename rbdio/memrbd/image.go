@@ -15,11 +15,12 @@ type handle struct {
 	writable bool
 
 	// Guarded by pool.mu.
-	state handleState
-	cache objects         // holds what was written and not flushed,
-	dirty rbdio.ExtentSet // in these ranges
-	lost  uint64          // writes that Pool.Lose has taken, and the last one's error
-	err   error
+	state  handleState
+	cache  objects         // holds what was written and not flushed,
+	dirty  rbdio.ExtentSet // in these ranges,
+	writes []unflushed     // by these writes, the oldest first
+	lost   uint64          // writes that Pool.Lose has taken, and the last one's error
+	err    error
 }
 
 // writeHandle adds what only an image open for writing can do, so that a test
@@ -176,8 +177,7 @@ func (h writeHandle) WriteAt(p []byte, fileOff uint64) error {
 		h.err = rbdio.Errorf(h.pool.losesBy, "write to image %s, acknowledged before, by script", h.image.id)
 		return nil
 	}
-	h.cache.writeAt(p, fileOff)
-	h.dirty.Add(fileOff, uint64(len(p)))
+	h.waitsLocked(p, fileOff)
 	if !h.pool.options.WriteBack {
 		h.flushLocked()
 	}
@@ -195,7 +195,7 @@ func (h writeHandle) WriteZeroes(fileOff, length uint64) error {
 	if err := h.insideLocked("zero", fileOff, length); err != nil {
 		return err
 	}
-	h.dirty.Remove(fileOff, length)
+	h.dropLocked(fileOff, length)
 	h.image.durable.zero(fileOff, fileOff+length)
 	advance(&h.image.modified, h.pool.options.Now())
 	return nil
@@ -239,7 +239,7 @@ func (p *Pool) resizeLocked(img *image, size uint64) error {
 	img.size = size
 	img.durable.truncate(size)
 	for h := range p.openLocked(img) {
-		h.dirty.Remove(size, math.MaxUint64)
+		h.dropLocked(size, math.MaxUint64)
 	}
 	return nil
 }
@@ -268,7 +268,7 @@ func (h *handle) flushLocked() {
 		h.cache.readAt(p, e.Off)
 		h.image.durable.writeAt(p, e.Off)
 	}
-	h.dirty = rbdio.ExtentSet{}
+	h.dirty, h.writes = rbdio.ExtentSet{}, nil
 	clear(h.cache.data)
 }
 

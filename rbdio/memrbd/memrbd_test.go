@@ -3,6 +3,7 @@ package memrbd
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"syscall"
@@ -392,6 +393,7 @@ type imageModel struct {
 	img             rbdio.Image
 	size            uint64
 	cached, durable [modelMax]byte
+	since           [modelMax][]byte // values that were written and not flushed
 }
 
 const (
@@ -418,6 +420,9 @@ func (m *imageModel) Write(t *rapid.T) {
 	p := bytes.Repeat([]byte{rapid.Byte().Draw(t, "byte")}, int(n))
 	must(t, m.img.WriteAt(p, off))
 	copy(m.cached[off:], p)
+	for i := range p {
+		m.since[off+uint64(i)] = append(m.since[off+uint64(i)], p[i])
+	}
 }
 
 func (m *imageModel) Zero(t *rapid.T) {
@@ -425,6 +430,7 @@ func (m *imageModel) Zero(t *rapid.T) {
 	must(t, m.img.WriteZeroes(off, n))
 	clear(m.cached[off : off+n])
 	clear(m.durable[off : off+n])
+	clear(m.since[off : off+n])
 }
 
 func (m *imageModel) Resize(t *rapid.T) {
@@ -432,11 +438,13 @@ func (m *imageModel) Resize(t *rapid.T) {
 	must(t, m.img.Resize(m.size))
 	clear(m.cached[m.size:])
 	clear(m.durable[m.size:])
+	clear(m.since[m.size:])
 }
 
 func (m *imageModel) Flush(t *rapid.T) {
 	must(t, m.img.Flush())
 	m.durable = m.cached
+	clear(m.since[:])
 }
 
 func (m *imageModel) Crash(t *rapid.T) {
@@ -445,6 +453,26 @@ func (m *imageModel) Crash(t *rapid.T) {
 	m.img, err = m.pool.Open(m.id)
 	must(t, err)
 	m.cached = m.durable
+	clear(m.since[:])
+}
+
+// CrashAtRandom leaves each byte as it was at the last flush, or as any write since
+// would have it.
+func (m *imageModel) CrashAtRandom(t *rapid.T) {
+	m.pool.CrashAtRandom(rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)))
+	var err error
+	m.img, err = m.pool.Open(m.id)
+	must(t, err)
+	was := m.durable
+	_, err = m.img.ReadAt(m.durable[:m.size], 0)
+	must(t, err)
+	for i, b := range m.durable {
+		if b != was[i] && !slices.Contains(m.since[i], b) {
+			t.Fatalf("byte %d is %#x, was %#x, and %#x were written since", i, b, was[i], m.since[i])
+		}
+	}
+	m.cached = m.durable
+	clear(m.since[:])
 }
 
 // Check runs after each of the others.

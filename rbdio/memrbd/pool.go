@@ -178,15 +178,3 @@ func (p *Pool) watchersLocked(img *image) (ours, others int) {
 	}
 	return ours, img.watchers
 }
-
-// Crash ends this client without warning. What was not flushed is lost, and what
-// was open answers rbdio.Fenced for good. The pool itself goes on, as a new
-// client of the same images.
-func (p *Pool) Crash() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for h := range p.handles {
-		h.state = handleFenced
-	}
-	clear(p.handles)
-}
