@@ -5,6 +5,9 @@
 # make check-long the tests that run longer with RBDFS_LONG=1: 20 times as many random
 #                 operations against a model. It may take hours, and is not for CI
 # make unit       the tests that need no Ceph and no mount, with the race detector
+# make mutants    takes out each flush, wait and ordering that a promise rests on, one
+#                 at a time in a copy of the tree, and names the test that fails then
+#                 (tests/mutants); half an hour. MUTANTS=... gives flags: -only REGEXP
 # make demo       a mounted pool and a tour of it; make demo-stop ends it
 # make bench      rbdfs against what its user would otherwise pick, in one run of
 #                 about an hour; make bench-quick, of less than 5 minutes;
@@ -22,7 +25,7 @@ COMMIT := $(or $(shell git rev-parse HEAD 2>/dev/null),unknown)
 LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 # Packages with tests beside the code that need neither Ceph nor a mount.
-UNIT := ./rbdio ./rbdio/memrbd ./fs/... ./snapshots/... ./cmd/... ./tests/layers ./tests/sanitize ./tests/bench/...
+UNIT := ./rbdio ./rbdio/memrbd ./fs/... ./snapshots/... ./cmd/... ./tests/layers ./tests/mutants ./tests/sanitize ./tests/bench/...
 
 # Enough OSDs for an erasure-coded pool of 2+1 chunks.
 OSDS := 3
@@ -35,7 +38,7 @@ LONG := 'TestBuffered|TestDirect|TestMixed|TestLayouts|TestLarge'
 # Tests of reads and writes, which run a second time with --data-path=go.
 BY_GO := ./tests/posix ./tests/model ./tests/crash ./tests/pair ./tests/outage
 
-.PHONY: build check check-long check-ceph deps lint unit demo demo-stop bench bench-quick bench-scale bench-deps lines clean
+.PHONY: build check check-long check-ceph deps lint unit mutants demo demo-stop bench bench-quick bench-scale bench-deps lines clean
 
 build: deps
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o rbdfs ./cmd/rbdfs
@@ -63,6 +66,9 @@ lint: deps
 
 unit: deps
 	$(GO) test -race $(UNIT)
+
+mutants: deps
+	$(GO) run ./tests/mutants $(MUTANTS)
 
 demo: build
 	tests/demo/start

@@ -195,3 +195,24 @@ func TestAllocatedIsNeverTooSmall(t *testing.T) {
 		r.release(f)
 	})
 }
+
+// An older time that is on its way to the header could come after a newer one.
+func TestTimesAreKeptOneAfterTheOther(t *testing.T) {
+	inBubble(t, rbdio.FilesOptions{}, func(r rig) {
+		f := r.open(r.create("vm1", 8000), true)
+		must(t, f.WriteAt([]byte("x"), 0))
+		release := r.pool.Block("SetAttr")
+		older := begin(f.Flush)
+		synctest.Wait()
+		must(t, f.WriteAt([]byte("x"), 0))
+		newer := begin(f.Flush)
+		synctest.Wait()
+		if n := r.pool.Calls("SetAttr"); n != 1 {
+			t.Errorf("%d calls keep a time at once", n)
+		}
+		release()
+		must(t, older())
+		must(t, newer())
+		r.release(f)
+	})
+}

@@ -279,3 +279,27 @@ func TestScriptedGroupErrors(t *testing.T) {
 		wantErrno(t, g.groups.Create("none", "s"), syscall.ENOENT)
 	})
 }
+
+func TestWhoOpensDuringAGroupSnapshotWaits(t *testing.T) {
+	inGroupBubble(t, func(g groupRig) {
+		release := g.pool.Block("CreateGroupSnapshot")
+		var wg sync.WaitGroup
+		wg.Go(func() { g.take("s") })
+		synctest.Wait()
+		files, closeAll := g.open()
+		written := make(chan error, len(files))
+		for _, f := range files {
+			wg.Go(func() { written <- f.WriteAt([]byte("late"), 0) })
+		}
+		synctest.Wait()
+		if n := len(written); n > 0 {
+			t.Errorf("%d writes were over before the snapshot", n)
+		}
+		release()
+		wg.Wait()
+		for range files {
+			must(t, <-written)
+		}
+		closeAll()
+	})
+}

@@ -143,3 +143,25 @@ func TestScriptedErrors(t *testing.T) {
 		r.tree.Release(f)
 	})
 }
+
+func TestSnapshotHasWhatThisMountWrote(t *testing.T) {
+	inBubble(t, func(r rig) {
+		f, err := r.tree.files.Open(r.id, true)
+		must(t, err)
+		must(t, f.WriteAt([]byte("written"), 10))
+		must(t, r.tree.Create(r.id, "own"))
+		must(t, f.WriteAt([]byte("later"), 10))
+		must(t, f.Release())
+		s, _, err := r.tree.Find(r.id, "own")
+		must(t, err)
+		snap, err := r.tree.Open(r.id, s.ID)
+		must(t, err)
+		defer r.tree.Release(snap)
+		got := make([]byte, 7)
+		_, err = snap.ReadAt(got, 10)
+		must(t, err)
+		if string(got) != "written" {
+			t.Errorf("the snapshot has %q", got)
+		}
+	})
+}
