@@ -282,3 +282,17 @@ func FuzzStreamDecoder(f *testing.F) {
 		}
 	})
 }
+
+func TestCutOffStreamIsNotBegun(t *testing.T) {
+	inBubble(t, func(r rig) {
+		r.snap("a")
+		before := r.pool.Calls("CreateSnapshot")
+		stream := made("a", "b", 60_000, 5, "five", 59_990, "end")
+		if err := r.applied(r.t.Context(), stream[:len(stream)-3]); err == nil {
+			t.Error("a stream without its end is applied")
+		}
+		if n := r.pool.Calls("CreateSnapshot") - before; n > 0 {
+			t.Errorf("%d snapshots were taken for a stream without its end", n)
+		}
+	})
+}

@@ -44,7 +44,7 @@ var fileMutations = []mutation{
 	},
 	{
 		name: "write-waits", promise: "a write waits for a resize and a snapshot",
-		file: "rbdio/file_io.go", pkg: "rbdio", test: "TestWritesWaitForTheSnapshot",
+		file: "rbdio/file_io.go", pkg: "rbdio", test: "TestStillBeforeAnImageIsOpen",
 		find:    "for f.resizing || f.stills > 0 {",
 		replace: "for false {",
 	},
@@ -56,7 +56,7 @@ var fileMutations = []mutation{
 	},
 	{
 		name: "fsync-settle", promise: "fsync: the image has its size",
-		file: "rbdio/file_io.go", pkg: "rbdio", test: "TestGrowthSettles",
+		file: "rbdio/file_io.go", pkg: "rbdio", test: "TestCopyRangeKeepsHoles",
 		find:    "return errors.Join(err, f.Settle())",
 		replace: "return err",
 	},

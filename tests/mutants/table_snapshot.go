@@ -31,11 +31,8 @@ var snapshotMutations = []mutation{
 	{
 		name: "apply-sync", promise: "the snapshot of apply has all",
 		file: "snapshots/apply_pool.go", pkg: "snapshots", test: "TestApply",
-		find: `if err := t.Sync(); err != nil {
-		return err
-	}
-	return t.tree.Create`,
-		replace: "return t.tree.Create",
+		find:    "err := t.img.Flush()",
+		replace: "var err error",
 	},
 	{
 		name: "apply-start", promise: "apply starts where the stream does",
@@ -45,13 +42,13 @@ var snapshotMutations = []mutation{
 	},
 	{
 		name: "apply-check", promise: "a bad stream changes nothing",
-		file: "snapshots/apply.go", pkg: "snapshots", test: "TestApplyRefuses",
+		file: "snapshots/apply.go", pkg: "snapshots", test: "TestCutOffStreamIsNotBegun",
 		find:    "d, err := CheckStream(ctx, stream, length)",
 		replace: "d, err := NewStreamDecoder(stream, length)",
 	},
 	{
 		name: "apply-back", promise: "a failed apply puts the image back",
-		file: "snapshots/apply.go", pkg: "snapshots", test: "TestApplyFailsAnywhere",
+		file: "snapshots/apply.go", pkg: "snapshots", test: "TestApplyRefuses",
 		find:    "undoErr := putBack(t, undo); undoErr != nil",
 		replace: "undoErr := error(nil); undoErr != nil",
 	},
