@@ -22,7 +22,7 @@ var sizeMutations = []mutation{
 		name: "settle-theirs", promise: "what another wrote is not cut off",
 		file: "rbdio/file_size.go", pkg: "rbdio", test: "TestImageThatOthersMayHaveWrittenIsNotCut",
 		find:    "return !theirs, err",
-		replace: "return true, err",
+		replace: "return theirs || true, err",
 	},
 	{
 		name: "write-cut", promise: "no size behind a foreign cut",
