@@ -23,8 +23,8 @@ var gateMutations = []mutation{
 	{
 		name: "gate-fenced", promise: "nothing passes when cut off",
 		file: "rbdio/gate.go", pkg: "rbdio", test: "TestGateIsShutWhenFenced",
-		find:    "f.stills > 0 || f.fenced ||",
-		replace: "f.stills > 0 ||",
+		find:    "f.late > 0 || f.fenced ||",
+		replace: "f.late > 0 ||",
 	},
 	{
 		name: "gate-quiet", promise: "a resize and a snapshot wait for what passes",

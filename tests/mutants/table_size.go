@@ -13,10 +13,8 @@ var sizeMutations = []mutation{
 		file: "rbdio/file_size.go", pkg: "rbdio", test: "TestTruncateBesideWritersAndReaders",
 		find: `f.quietLocked()
 	defer f.resumeLocked()
-	f.mu.Unlock()
-	err = l.rw.Resize(size)`,
-		replace: `f.mu.Unlock()
-	err = l.rw.Resize(size)`,
+	if err := call.begin(f)`,
+		replace: "if err := call.begin(f)",
 	},
 	{
 		name: "settle-theirs", promise: "what another wrote is not cut off",
