@@ -91,9 +91,9 @@ func newToldFile(t *testing.T, m *harness.Mount, name string) *toldFile {
 // many new objects in a row were refused.
 func fill(t *testing.T, m *harness.Mount) {
 	t.Helper()
-	ceph(t, "osd", "pool", "set-quota", m.Pool, "max_bytes", "1")
 	probe := content.Open(t, m.Path("probe"), os.O_RDWR|os.O_CREATE)
 	must(t, probe.Truncate(64<<30))
+	ceph(t, "osd", "pool", "set-quota", m.Pool, "max_bytes", "1")
 	for off, refused := int64(0), 0; refused < 8; off += 4 << 20 {
 		_, err := probe.WriteAt([]byte{1}, off)
 		if err = errors.Join(err, probe.Sync()); err == nil {

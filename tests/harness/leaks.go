@@ -3,7 +3,6 @@ package harness
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,7 +29,7 @@ const (
 )
 
 // leakTime is how long a daemon may take to close what nobody uses any more.
-const leakTime = 30 * time.Second
+const leakTime = 15 * time.Second
 
 // use reads the daemon's usage from /proc.
 func (m *Mount) use() (usage, error) {
@@ -192,11 +191,12 @@ func eventually(ctx context.Context, check func() error) error {
 	var last error
 	for {
 		err := check()
-		if err == nil || ctx.Err() != nil {
-			// A check that was cut off says nothing; the one before does.
-			return errors.Join(last, err)
+		if err == nil {
+			return nil
 		}
-		last = err
+		if ctx.Err() == nil || last == nil { // a check that was cut off says nothing
+			last = err
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
