@@ -97,12 +97,12 @@ func TestReadErrorIsNoEndOfFile(t *testing.T) {
 	quiet(t, "cmp", path, source)
 }
 
-// startSlowConvert starts a qemu-img that takes several seconds, and returns
-// when it has read a part of the image.
+// startSlowConvert starts a qemu-img that takes a minute, so that a busy machine can cut
+// the mount off meanwhile, and returns when it has read a part of the image.
 func startSlowConvert(t *testing.T, image string) *exec.Cmd {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "converted")
-	cmd := exec.CommandContext(t.Context(), "qemu-img", "convert", "-r", "8M", "-f", "raw", "-O", "raw", image, out)
+	cmd := exec.CommandContext(t.Context(), "qemu-img", "convert", "-r", "1M", "-f", "raw", "-O", "raw", image, out)
 	cmd.Stderr = &bytes.Buffer{}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
